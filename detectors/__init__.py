@@ -1,0 +1,62 @@
+"""detectors: prune the inputs and the models of outlier detectors on tables (rows x features).
+
+Law: an irrelevant feature, a harmful training row, a superfluous tree or support vector is removed only on
+evidence; `report_` says what went and why. Scores follow scikit-learn: lower = more abnormal, labels -1 / +1.
+
+Public names load when first used, so that importing this package stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detectors.feature_pruner import FeaturePruner
+    from detectors.isolation_forest import PrunedIsolationForest
+    from detectors.lof import PrunedLOF
+    from detectors.model_pruning.distillation import distill
+    from detectors.model_pruning.pareto import pareto_front
+    from detectors.model_pruning.rows import RowPruner
+    from detectors.one_class_svm import PrunedOneClassSVM
+    from detectors.pruned_detector import PrunedDetector
+    from detectors.report import PruningReport
+
+__all__ = [
+    "FeaturePruner",
+    "PrunedDetector",
+    "PrunedIsolationForest",
+    "PrunedLOF",
+    "PrunedOneClassSVM",
+    "PruningReport",
+    "RowPruner",
+    "distill",
+    "pareto_front",
+]
+
+_HOME = {
+    "FeaturePruner": "detectors.feature_pruner",
+    "PrunedDetector": "detectors.pruned_detector",
+    "PrunedIsolationForest": "detectors.isolation_forest",
+    "PrunedLOF": "detectors.lof",
+    "PrunedOneClassSVM": "detectors.one_class_svm",
+    "PruningReport": "detectors.report",
+    "RowPruner": "detectors.model_pruning.rows",
+    "distill": "detectors.model_pruning.distillation",
+    "pareto_front": "detectors.model_pruning.pareto",
+}
+
+_DISTRIBUTION = "tsprune"  # what `tsprune` looks for, to tell this package from a foreign one of the same name
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'detectors' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

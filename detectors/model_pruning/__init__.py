@@ -1,0 +1,1 @@
+"""Pruning of the models themselves: trees, training rows, support vectors."""

@@ -1,0 +1,34 @@
+"""Errors and warnings of the `tsprune` package.
+
+All domain errors are `ValueError`s by way of `detectors.exceptions.PruningError`. Messages name the rule, the
+value received, where (column, row, time), and the remedy.
+"""
+
+from __future__ import annotations
+
+from detectors.exceptions import GuardError, InvalidParameterError, PruningError
+
+__all__ = [
+    "GuardError", "InvalidParameterError", "InvalidRecordError", "InvalidSeriesError", "PruningError",
+    "StoredStateError", "TimeIndexError",
+]  # fmt: skip
+
+
+class InvalidSeriesError(PruningError):
+    """A series cannot be used as given (wrong type, shape, or values)."""
+
+
+class TimeIndexError(InvalidSeriesError):
+    """Times are missing, unsorted, duplicated, of mixed zones, or outside what was fitted."""
+
+
+class InvalidRecordError(PruningError):
+    """One record of a stream breaks the format; carries the kind for the counters."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class StoredStateError(PruningError):
+    """A saved state is corrupted, foreign, or of an unknown format version."""

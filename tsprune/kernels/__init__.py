@@ -1,0 +1,1 @@
+"""Numba kernels for series: arrays in, arrays out."""

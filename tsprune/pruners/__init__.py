@@ -1,0 +1,1 @@
+"""Component pruners: transformers that remove trend, season and noise, with an exact inverse."""

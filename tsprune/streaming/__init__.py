@@ -1,0 +1,1 @@
+"""Streams: online decomposition and monitoring, one point at a time."""

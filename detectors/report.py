@@ -59,6 +59,12 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _record(row: dict[str, Any]) -> PruningRecord:
+    """A record from its JSON form; null stands for NaN in the evidence."""
+    evidence = {k: math.nan if row[k] is None else float(row[k]) for k in ("statistic", "threshold", "p_value")}
+    return PruningRecord(row["item"], row["kind"], bool(row["kept"]), row["reason"], **evidence)
+
+
 def _plain(value: Any) -> Any:
     """NumPy scalars as Python ones, times as text, for JSON."""
     if isinstance(value, np.generic):
@@ -169,11 +175,7 @@ class PruningReport:
             body = json.loads(text)
             if body["format"] != _FORMAT:
                 raise PruningError(f"a pruning report must have format {_FORMAT}, got {body['format']!r}.")
-            numbers = ("statistic", "threshold", "p_value")
-            records = [
-                PruningRecord(**{k: math.nan if k in numbers and v is None else v for k, v in row.items()})
-                for row in body["records"]
-            ]
+            records = [_record(row) for row in body["records"]]
             return cls(records, subject=body["subject"], guards=body["guards"], figures=body["figures"])
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise PruningError(f"this is no pruning report as `to_json` writes it: {error!r}.") from error

@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.times import read_time
 
 __all__ = ["SeriesInput", "read_series", "read_time"]
 
@@ -132,63 +133,6 @@ class SeriesInput:
         return nw.from_dict(columns, backend=native).to_native()
 
 
-def read_time(time: Any, n_timepoints: int, *, where: str = "time") -> tuple[Integers, bool]:
-    """Return times as int64 (n_timepoints,) and whether they are stamps.
-
-    Raises
-    ------
-    TimeIndexError
-        If times are missing, unsorted, duplicated, of mixed zones, or neither stamps nor integers.
-    """
-    if isinstance(time, nw.Series) or hasattr(time, "to_list"):
-        time = time.to_list() if not isinstance(time, pd.Index | pd.Series) else time
-    if isinstance(time, pd.PeriodIndex):
-        time = time.to_timestamp()
-    if isinstance(time, pd.Series):
-        time = pd.Index(time)
-    if not isinstance(time, pd.Index):
-        try:
-            time = pd.Index(time)
-        except (TypeError, ValueError) as error:
-            raise TimeIndexError(
-                f"{where} must hold stamps or integers, got {type(time).__name__}: {error}."
-            ) from error
-    if len(time) != n_timepoints:
-        raise TimeIndexError(f"{where} must have one entry per row ({n_timepoints}), got {len(time)}.")
-    if time.dtype == object or isinstance(time.dtype, pd.StringDtype):
-        try:
-            time = pd.DatetimeIndex(pd.to_datetime(time))
-        except (TypeError, ValueError) as error:
-            raise TimeIndexError(
-                f"{where} must hold stamps of one time zone or integers, got {list(time[:2])}: {error}; "
-                "convert with pandas.to_datetime(..., utc=True)."
-            ) from error
-    if time.hasnans:
-        row = int(np.flatnonzero(np.asarray(time.isna()))[0])
-        raise TimeIndexError(
-            f"{where} must not be missing, got a missing stamp at row {row}; drop that row or date it."
-        )
-    if isinstance(time, pd.DatetimeIndex):
-        naive = time.tz_convert("UTC").tz_localize(None) if time.tz is not None else time
-        stamps, is_stamped = naive.as_unit("ns").asi8, True
-    elif pd.api.types.is_integer_dtype(time.dtype):
-        stamps, is_stamped = time.to_numpy(dtype=np.int64), False
-    else:
-        raise TimeIndexError(
-            f"{where} must hold stamps or integers, got dtype {time.dtype}; pass dates or row numbers."
-        )
-    wrong = np.flatnonzero(np.diff(stamps) <= 0)
-    if wrong.size:
-        row = int(wrong[0]) + 1
-        what = "a duplicate of" if stamps[row] == stamps[row - 1] else "earlier than"
-        remedy = "drop or average the duplicates" if stamps[row] == stamps[row - 1] else "sort by time first"
-        raise TimeIndexError(
-            f"{where} must be strictly increasing, got row {row} ({time[row]}) {what} row {row - 1} ({time[row - 1]}); "
-            f"{remedy}."
-        )
-    return np.asarray(stamps, dtype=np.int64), is_stamped
-
-
 def read_series(
     y: Any,
     *,
@@ -237,7 +181,7 @@ def read_series(
     if array.ndim not in (1, 2):
         raise InvalidSeriesError(f"{name} must have 1 or 2 dimensions (time first), got shape {array.shape}.")
     values = _to_float(array, names, name)
-    table = values.reshape(values.shape[0], -1) if values.size else values.reshape(values.shape[0], max(1, len(names)))
+    table = values if values.ndim == 2 else values[:, None]
     if kind == "numpy" and table.shape[1] > 1:
         names = tuple(f"y{k}" for k in range(table.shape[1]))
     if time_column is not None:
@@ -364,7 +308,8 @@ def _to_float(array: NDArray[Any], names: Sequence[str], name: str) -> Floats:
         else:
             column = names[k % width] if k % width < len(names) else k % width
             raise InvalidSeriesError(
-                f"{name} must hold numbers, got {value!r} ({type(value).__name__}) at row {k // width}, column {column!r}; "
+                f"{name} must hold numbers, got {value!r} ({type(value).__name__}) at row {k // width}, "
+                f"column {column!r}; "
                 "convert the column or drop it."
             )
     return out.reshape(array.shape)
@@ -398,5 +343,6 @@ def _check_values(table: Floats, names: Sequence[str], name: str, allow_missing:
     empty = np.flatnonzero(missing.all(axis=0))
     if empty.size:
         raise InvalidSeriesError(
-            f"every column of {name} must have at least one finite value, got none in column {names[int(empty[0])]!r}; drop it."
+            f"every column of {name} must have at least one finite value, got none in column "
+            f"{names[int(empty[0])]!r}; drop it."
         )

@@ -2,38 +2,87 @@
 
 Exit status: 0 fine, 1 a guard stopped the work, 2 bad input. Errors go to standard error as one line that names
 the rule, the value, where and the remedy; there is never a traceback for bad input.
+
+A command's module is imported when that command runs, so `tsprune --help` and `tsprune monitor` start quickly.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from tsprune.commands.monitor import monitor
+from tsprune import __version__
 from tsprune.exceptions import GuardError, PruningError
 
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
-app = typer.Typer(
-    name="tsprune",
-    help="Prune what does not help from time series and anomaly-detection inputs.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(monitor)
-
-
-@app.callback()
-def _root() -> None:
-    """Keep sub-commands even when there is a single one."""
+_COMMANDS = {
+    "demo": "Run the whole chain on real data that ships with the dependencies.",
+    "clean": "Repair what is broken in series, leave alone what is not.",
+    "detect": "Score every time point and explain the most abnormal ones.",
+    "decompose": "Split series into trend, seasonal components and remainder.",
+    "prune": "Remove irrelevant columns of a table, and say why.",
+    "monitor": "Follow a stream of records, score every point once, survive a crash.",
+    "fleet": "Clean or score many series of a long table.",
+    "report": "Write one HTML page with components, repairs and anomalies of a file.",
+}
 
 
-def main() -> None:
-    """Run the command line and turn domain errors into exit statuses."""
+def _single(name: str) -> typer.Typer:
+    """Import one command; an application of that command alone."""
+    command = getattr(importlib.import_module(f"tsprune.commands.{name}"), name)
+    application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    application.command(name=name, help=_COMMANDS[name])(command)
+    return application
+
+
+def _listing() -> typer.Typer:
+    """All commands by name and help line only, for `--help` and for names that are not there."""
+    application = typer.Typer(
+        name="tsprune",
+        help="Prune what does not help from time series and anomaly-detection inputs.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for name, text in _COMMANDS.items():
+        application.command(name=name, help=text)(_nothing)
+
+    @application.callback(invoke_without_command=True)
+    def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+        if version:
+            print(__version__)
+
+    return application
+
+
+def _nothing() -> None:
+    """Stand for a command in the listing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and turn domain errors into exit statuses.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after ``tsprune``; default those of the process.
+
+    Raises
+    ------
+    SystemExit
+        Always; 0 fine, 1 a guard stopped the work, 2 bad input.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(standalone_mode=True)
+        if words and words[0] in _COMMANDS:
+            _single(words[0])(words[1:], prog_name=f"tsprune {words[0]}")
+        else:
+            _listing()(words, prog_name="tsprune")
     except GuardError as error:
         print(f"tsprune: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,0 +1,93 @@
+"""`tsprune clean`: repair gaps, spikes, bursts and level shifts of every column of a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from tsprune.cleaning import SeriesCleaner
+from tsprune.commands.files import read_series_file, write_table_file
+from tsprune.commands.options import (
+    Columns,
+    Input,
+    Json,
+    Output,
+    Period,
+    Report,
+    Time,
+    console,
+    finish,
+    print_table,
+    read_period,
+)
+from tsprune.reporting.page import Page
+from tsprune.reporting.svg import Line, Marks, line_chart
+
+__all__ = ["add_cleaning", "clean"]
+
+_SHOWN_CHANGES = 10
+
+
+def clean(
+    path: Input,
+    time: Time = None,
+    column: Columns = None,
+    period: Period = "auto",
+    level_shift: Annotated[str, typer.Option(help="What becomes of level shifts: repair, keep or report.")] = "repair",
+    output: Output = None,
+    changes: Annotated[Output, typer.Option(help="Where the list of changes goes.")] = None,
+    report: Report = None,
+    json: Json = False,
+) -> None:
+    """Repair what is broken in series, leave alone what is not."""
+    frame = read_series_file(path, time, column)
+    page = Page(f"Cleaning of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
+    cleaned, listed, summary = {}, [], []
+    for name in frame.columns:
+        cleaner = SeriesCleaner(period=read_period(period), level_shift=level_shift)
+        cleaned[name] = np.asarray(cleaner.fit_transform(frame[name]), dtype=np.float64)
+        table = cleaner.changes_
+        listed.append(table.assign(series=str(name)))
+        counts = {str(reason): int(count) for reason, count in table["reason"].value_counts().items()}
+        summary.append({"series": str(name), "changed": len(table), "reasons": counts})
+        add_cleaning(page, str(name), frame[name], cleaned[name], cleaner)
+    everything = pd.concat(listed, ignore_index=True)
+    if output is not None:
+        write_table_file(pd.DataFrame(cleaned, index=frame.index), output)
+    if changes is not None:
+        write_table_file(everything, changes, with_index=False)
+    if report is not None:
+        page.write(report)
+    if not json:
+        _print(summary, everything)
+    finish({"series": summary, "n_timepoints": len(frame)}, as_json=json, output=output, report=report)
+
+
+def _print(summary: list[dict[str, Any]], changes: pd.DataFrame) -> None:
+    """Print what was changed, the first few rows in full."""
+    rows = [
+        {**row, "reasons": ", ".join(f"{k} {v}" for k, v in row["reasons"].items()) or "nothing to repair"}
+        for row in summary
+    ]
+    print_table("Cleaning", rows)
+    columns = ["series", "time", "old", "new", "reason", "statistic", "threshold"]
+    print_table("First changes", changes[columns].head(_SHOWN_CHANGES).to_dict("records"))
+    if len(changes) > _SHOWN_CHANGES:
+        console.print(f"… and {len(changes) - _SHOWN_CHANGES} more")
+
+
+def add_cleaning(page: Page, name: str, old: pd.Series, new: Any, cleaner: Any) -> None:
+    """Add a chart of old and new with every change marked, and the list of changes, to a page."""
+    page.section(name)
+    before = old.to_numpy(dtype=np.float64)
+    mask = np.asarray(cleaner.mask_).reshape(-1)
+    rows = np.flatnonzero(mask)
+    texts = [f"{old.index[row]}: {before[row]:.4g} to {new[row]:.4g}" for row in rows.tolist()]
+    marks = [Marks("changed", rows, np.asarray(new)[rows], texts=texts)]
+    page.chart(line_chart([Line("old", before, "#adb5bd"), Line("new", new)], old.index, title=name, marks=marks))
+    page.report(cleaner.report_)
+    if len(cleaner.changes_):
+        page.table(cleaner.changes_)

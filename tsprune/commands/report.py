@@ -1,0 +1,57 @@
+"""`tsprune report`: the whole chain on one file - decompose, clean, detect - as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from tsprune.cleaning import SeriesCleaner
+from tsprune.commands.clean import add_cleaning
+from tsprune.commands.decompose import add_decomposition, describe
+from tsprune.commands.detect import add_detection, top_anomalies
+from tsprune.commands.files import read_series_file
+from tsprune.commands.options import Columns, Input, Json, Period, Seed, Time, finish, print_table, read_period
+from tsprune.decomposition import decompose
+from tsprune.detection import SeriesDetector
+from tsprune.reporting.page import Page
+
+__all__ = ["report"]
+
+
+def report(
+    path: Input,
+    output: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("tsprune-report.html"),
+    time: Time = None,
+    column: Columns = None,
+    period: Period = "auto",
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Write one HTML page with components, repairs and anomalies of a file."""
+    frame = read_series_file(path, time, column)
+    page = Page(f"Report on {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
+    rows = []
+    for name in frame.columns:
+        result = decompose(frame[name], read_period(period))
+        add_decomposition(page, f"{name}: components", result, frame.index)
+        cleaner = SeriesCleaner(period=read_period(period))
+        cleaned = np.asarray(cleaner.fit_transform(frame[name]), dtype=np.float64)
+        add_cleaning(page, f"{name}: repairs", frame[name], cleaned, cleaner)
+        rows.append({**describe(str(name), result), "repairs": len(cleaner.changes_)})
+    series = frame.iloc[:, 0] if frame.shape[1] == 1 else frame
+    detector = SeriesDetector(period=read_period(period), random_state=seed).fit(series)
+    scores = np.asarray(detector.score_samples(series), dtype=np.float64)
+    is_anomaly = np.asarray(detector.predict(series)) < 0
+    found = top_anomalies(frame, scores, pd.DataFrame(detector.explain(series)).set_axis(frame.index), 5)
+    add_detection(page, frame, scores, is_anomaly, found)
+    page.section("What was pruned before scoring").report(detector.report_)
+    page.write(output)
+    if not json:
+        print_table("Series", rows)
+        print_table("Most abnormal", found)
+    summary = {"n_timepoints": len(frame), "series": rows, "n_anomalies": int(is_anomaly.sum()), "top": found}
+    finish(summary, as_json=json, output=None, report=output)

@@ -1,0 +1,157 @@
+"""Line charts as inline SVG: no script, no font, no file beside the page.
+
+A chart holds lines over one axis of times or row numbers, with marks (a circle each) and shaded spans. Long lines are
+thinned to the lowest and highest point of every pixel column, so that a spike is never lost.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["Line", "Marks", "line_chart"]
+
+Floats = NDArray[np.float64]
+
+COLOURS = ("#22577a", "#c1121f", "#38a3a5", "#e09f3e", "#6d597a", "#588157")
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 24, 24
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line: `values` (n_timepoints,) with NaN where it breaks."""
+
+    name: str
+    values: Floats
+    colour: str = ""
+    width: float = 1.2
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Circles at `rows` (k,) and `values` (k,); `texts` are shown when the pointer rests on one."""
+
+    name: str
+    rows: NDArray[np.int64]
+    values: Floats
+    colour: str = "#c1121f"
+    texts: Sequence[str] = field(default_factory=tuple)
+
+
+def line_chart(
+    lines: Sequence[Line],
+    index: pd.Index,
+    *,
+    title: str = "",
+    marks: Sequence[Marks] = (),
+    spans: Sequence[tuple[int, int]] = (),
+    width: int = 920,
+    height: int = 170,
+) -> str:
+    """Return a chart as SVG text.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+        All of the length of `index`.
+    index : Index of shape (n_timepoints,)
+        Labels of the horizontal axis.
+    title : str
+        Printed above; also what a screen reader says.
+    marks : sequence of Marks
+    spans : sequence of (int, int)
+        Half-open row ranges to shade.
+    width, height : int
+        In pixels.
+
+    Returns
+    -------
+    str
+        One `<svg>` element.
+    """
+    n = len(index)
+    everything = [np.asarray(line.values, dtype=np.float64) for line in lines] + [m.values for m in marks]
+    finite = np.concatenate([v[np.isfinite(v)] for v in everything] or [np.zeros(1)])
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    inner_width, inner_height = width - _LEFT - _RIGHT, height - _TOP - _BOTTOM
+
+    def x(row: float) -> float:
+        return _LEFT + inner_width * row / max(1, n - 1)
+
+    def y(value: float) -> float:
+        return _TOP + inner_height * (high - value) / (high - low)
+
+    parts = [
+        f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{html.escape(title, quote=True)}'>",
+        f"<text x='{_LEFT}' y='15' class='t'>{html.escape(title)}</text>",
+    ]
+    for first, end in spans:
+        left, right = x(first - 0.5), x(end - 0.5)
+        parts.append(
+            f"<rect x='{left:.1f}' y='{_TOP}' width='{max(1.0, right - left):.1f}' height='{inner_height}' class='s'/>"
+        )
+    for value in np.linspace(low, high, 4):
+        parts.append(f"<path d='M{_LEFT} {y(value):.1f}H{width - _RIGHT}' class='g'/>")
+        parts.append(f"<text x='{_LEFT - 6}' y='{y(value) + 4:.1f}' class='y'>{value:.4g}</text>")
+    for row in np.unique(np.linspace(0, n - 1, min(6, n)).astype(int)):
+        anchor = "start" if row == 0 else "end" if row == n - 1 else "middle"
+        label = html.escape(_label(index[row]))
+        parts.append(f"<text x='{x(row):.1f}' y='{height - 6}' class='x' text-anchor='{anchor}'>{label}</text>")
+    for k, line in enumerate(lines):
+        colour = line.colour or COLOURS[k % len(COLOURS)]
+        path = _path(np.asarray(line.values, dtype=np.float64), inner_width, x, y)
+        parts.append(f"<path d='{path}' stroke='{colour}' stroke-width='{line.width}' class='l'/>")
+    for group in marks:
+        for k, (row, value) in enumerate(zip(group.rows.tolist(), group.values.tolist(), strict=True)):
+            if np.isfinite(value):
+                text = html.escape(group.texts[k]) if k < len(group.texts) else ""
+                place = f"cx='{x(row):.1f}' cy='{y(value):.1f}'"
+                parts.append(f"<circle {place} r='3.2' fill='{group.colour}'><title>{text}</title></circle>")
+    named = [(line.name, line.colour or COLOURS[k % len(COLOURS)]) for k, line in enumerate(lines)]
+    named += [(group.name, group.colour) for group in marks]
+    right_end = float(width - _RIGHT)
+    for name, colour in reversed(named):
+        if name:
+            parts.append(f"<text x='{right_end:.0f}' y='15' class='n' fill='{colour}'>{html.escape(name)}</text>")
+            right_end -= 7.0 * len(name) + 14
+    return "".join([*parts, "</svg>"])
+
+
+def _label(value: object) -> str:
+    """A short text for a stamp or a number."""
+    if isinstance(value, pd.Timestamp):
+        midnight = value == value.normalize()
+        return value.strftime("%Y-%m-%d" if midnight else "%Y-%m-%d %H:%M")
+    return str(value)
+
+
+def _path(values: Floats, pixels: int, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    """Path of a line (n_timepoints,): every point, or the extremes of each pixel column; breaks at NaN."""
+    n = values.size
+    rows = np.arange(n)
+    if n > 4 * pixels:
+        edges = np.linspace(0, n, pixels + 1).astype(int)
+        chosen = []
+        for a, b in pairwise(edges.tolist()):
+            block = values[a:b]
+            if np.isfinite(block).any():
+                chosen += sorted({a + int(np.nanargmin(block)), a + int(np.nanargmax(block))})
+            elif b > a:
+                chosen.append(int(a))
+        rows = np.asarray(chosen, dtype=np.int64)
+    text, pen_down = [], False
+    for row in rows.tolist():
+        if np.isfinite(values[row]):
+            text.append(f"{'L' if pen_down else 'M'}{x(row):.1f} {y(values[row]):.1f}")
+            pen_down = True
+        else:
+            pen_down = False
+    return "".join(text)

@@ -47,7 +47,7 @@ def test_values_come_back_in_the_container_they_came_in(kind: str) -> None:
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_a_time_column_is_read_and_put_back(make: Any) -> None:
-    frame = make({"when": list(STAMPS), "v": [1.0, 2.0, 3.0, 4.0]})
+    frame = make({"when": STAMPS.to_pydatetime().tolist(), "v": [1.0, 2.0, 3.0, 4.0]})
     series = read_series(frame, time_column="when")
     assert series.names == ("v",)
     assert series.is_stamped

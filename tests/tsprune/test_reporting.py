@@ -1,0 +1,91 @@
+"""Charts and pages: well-formed, self-contained, and nothing lost from the picture."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from detectors.report import PruningRecord, PruningReport
+from tsprune.reporting.page import Page
+from tsprune.reporting.svg import Line, Marks, line_chart
+
+INDEX = pd.date_range("2024-01-01", periods=100, freq="h")
+VALUES = np.sin(np.arange(100) / 5)
+
+
+def points(svg: str) -> np.ndarray:
+    """Coordinates of the first line of a chart (n, 2)."""
+    path = next(e.attrib["d"] for e in ET.fromstring(svg).iter("path") if e.attrib["class"] == "l")
+    return np.array([[float(v) for v in pair.split(" ")] for pair in re.split("[ML]", path)[1:]])
+
+
+def test_a_chart_is_well_formed_and_escaped() -> None:
+    marks = [Marks("found", np.array([3, 5]), VALUES[[3, 5]], texts=["a < b", "c"])]
+    svg = line_chart([Line("x & y", VALUES), Line("", VALUES / 2)], INDEX, title="<t>", marks=marks, spans=[(10, 20)])
+    root = ET.fromstring(svg)
+    tags = [element.tag for element in root.iter()]
+    assert tags.count("circle") == 2
+    assert tags.count("rect") == 1
+    texts = [element.text for element in root.iter("text")]
+    assert {"<t>", "x & y", "found"} <= set(texts)
+    assert "2024-01-01" in texts
+
+
+def test_the_line_goes_through_every_point_and_breaks_at_gaps() -> None:
+    values = VALUES.copy()
+    values[40] = np.nan
+    svg = line_chart([Line("x", values)], INDEX)
+    assert len(points(svg)) == 99
+    assert svg.count("M") >= 2
+    heights = points(svg)[:, 1]
+    assert np.argmin(heights) == np.nanargmax(values)  # up is up
+
+
+def test_a_spike_survives_thinning() -> None:
+    values = np.zeros(100_000)
+    values[54_321] = 9.0
+    svg = line_chart([Line("x", values)], pd.RangeIndex(values.size), width=300)
+    assert len(points(svg)) < 1000
+    assert points(svg)[:, 1].min() < points(svg)[:, 1].max() - 50
+    gap = np.full(100_000, np.nan)
+    gap[:5] = 1.0
+    assert "M" in line_chart([Line("x", gap)], pd.RangeIndex(gap.size), width=300)
+
+
+def test_flat_and_empty_lines_have_a_chart() -> None:
+    for values in (np.ones(5), np.full(5, np.nan), np.array([2.0])):
+        ET.fromstring(line_chart([Line("x", values)], pd.RangeIndex(values.size)))
+    marked = line_chart(
+        [Line("x", np.ones(3))], pd.RangeIndex(3), marks=[Marks("m", np.array([1]), np.array([np.nan]))]
+    )
+    assert "<circle" not in marked
+
+
+def test_a_page_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
+    page = Page("Title <x>", lead="lead")
+    page.section("First & last").text("a < b")
+    page.chart(line_chart([Line("x", VALUES)], INDEX))
+    page.table(pd.DataFrame({"a": np.arange(150), "b": ["<i>"] * 150}))
+    page.table(pd.DataFrame({"a": [0.123456789]}), with_index=True)
+    records = [PruningRecord("keep", "relevant", True, "r", 1.0), PruningRecord("go", "constant", False, "one value")]
+    page.report(PruningReport(records, subject="features", guards=["half stays"]))
+    path = page.write(tmp_path / "page.html")
+    text = path.read_text(encoding="utf-8")
+    assert path.is_absolute()
+    for word in (
+        "Title &lt;x&gt;",
+        "First &amp; last",
+        "a &lt; b",
+        "50 more rows",
+        "0.1235",
+        "half stays",
+        "1 of 2 removed",
+    ):
+        assert word in text
+    assert "&lt;i&gt;" in text
+    assert text.index("<td>go</td>") < text.index("<td>keep</td>")
+    assert not re.search(r"(src|href)=|<script|@import|url\(", text)

@@ -115,7 +115,9 @@ def _guess_time(frame: pd.DataFrame) -> str | None:
 
 
 def _stamps(column: pd.Series, name: str) -> pd.Index:
-    """Return a column as an index of stamps or integers, named like the column."""
+    """Return a column as an index of stamps or integers, named like the column (``time`` for a nameless one)."""
+    if str(column.name).startswith("Unnamed: "):  # what pandas calls a column without a heading
+        column = column.rename("time")
     if pd.api.types.is_numeric_dtype(column.dtype):
         index: pd.Index = pd.Index(column, name=column.name)
         return index

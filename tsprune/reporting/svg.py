@@ -120,7 +120,7 @@ def line_chart(
     right_end = float(width - _RIGHT)
     for name, colour in reversed(named):
         if name:
-            parts.append(f"<text x='{right_end:.0f}' y='15' class='n' fill='{colour}'>{html.escape(name)}</text>")
+            parts.append(f"<text x='{right_end:.0f}' y='15' class='n' style='fill:{colour}'>{html.escape(name)}</text>")
             right_end -= 7.0 * len(name) + 14
     return "".join([*parts, "</svg>"])
 

@@ -1,0 +1,155 @@
+"""Journal: what a run remembers, in one SQLite file and one transaction at a time.
+
+The monitor's state, the place in the input, the counts, and the alerts move together or not at all. The output file
+is outside; the journal knows how many of its bytes count, and a restart cuts back the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tsprune.exceptions import StoredStateError
+
+__all__ = ["Journal", "Progress"]
+
+_VERSION = 1
+_APPLICATION = 0x74737072  # "tspr": marks the file as ours
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    offset : int
+        Bytes of the input that are done.
+    fingerprint : str
+        SHA-256 of the last bytes before `offset`: the input must still be the same file.
+    output_bytes : int
+        Bytes of the output that count.
+    lines, accepted, readings, missing : int
+        Lines done; of those accepted; readings written; accepted lines with a missing value.
+    bad : dict of int
+        Refused lines by kind.
+    cursor : str
+        Where a source other than a file stands.
+    """
+
+    offset: int = 0
+    fingerprint: str = ""
+    output_bytes: int = 0
+    lines: int = 0
+    accepted: int = 0
+    readings: int = 0
+    missing: int = 0
+    bad: dict[str, int] = field(default_factory=dict)
+    cursor: str = ""
+
+    def summary(self) -> dict[str, Any]:
+        """Return what ``--json`` prints."""
+        return {
+            "lines": self.lines,
+            "accepted": self.accepted,
+            "readings": self.readings,
+            "missing": self.missing,
+            "bad": dict(sorted(self.bad.items())),
+        }
+
+
+class Journal:
+    """The SQLite file of a run; held exclusively while open.
+
+    Parameters
+    ----------
+    path : path
+        Made if absent.
+
+    Raises
+    ------
+    StoredStateError
+        If the file is something else, or another process holds it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
+        try:
+            self._open()
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            raise StoredStateError(
+                f"the state {str(self.path)!r} cannot be used: {error}; is another `tsprune monitor` running on it?"
+            ) from None
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise StoredStateError(
+                f"the state {str(self.path)!r} must be a journal of `tsprune monitor`, got another file: {error}."
+            ) from None
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA locking_mode=EXCLUSIVE")
+        run("PRAGMA synchronous=NORMAL")
+        run("BEGIN EXCLUSIVE")
+        application = run("PRAGMA application_id").fetchone()[0]
+        tables = run("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables == 0:
+            run(f"PRAGMA application_id={_APPLICATION}")
+            run(f"PRAGMA user_version={_VERSION}")
+            run("CREATE TABLE run (id INTEGER PRIMARY KEY CHECK (id = 1), options TEXT, progress TEXT, monitor BLOB)")
+            run("CREATE TABLE alerts (line INTEGER PRIMARY KEY, time TEXT NOT NULL, reading TEXT NOT NULL)")
+        elif application != _APPLICATION:
+            raise sqlite3.DatabaseError("it is a database of another program")
+        elif run("PRAGMA user_version").fetchone()[0] != _VERSION:
+            raise sqlite3.DatabaseError("it has an unknown format version; upgrade tsprune")
+        run("COMMIT")
+
+    def read(self) -> tuple[dict[str, Any], Progress, bytes] | None:
+        """Return options, progress and monitor of the last commit; None if there was none."""
+        row = self._connection.execute("SELECT options, progress, monitor FROM run").fetchone()
+        if row is None:
+            return None
+        return json.loads(row[0]), Progress(**json.loads(row[1])), row[2]
+
+    def commit(
+        self, options: dict[str, Any], progress: Progress, monitor: bytes, alerts: Sequence[tuple[int, str, str]]
+    ) -> None:
+        """Replace what is remembered and add `alerts` (line, time, reading), in one transaction."""
+        run = self._connection.execute
+        run("BEGIN IMMEDIATE")
+        try:
+            run(
+                "INSERT OR REPLACE INTO run VALUES (1, ?, ?, ?)",
+                (json.dumps(options, sort_keys=True), json.dumps(asdict(progress)), monitor),
+            )
+            self._connection.executemany("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", alerts)
+            run("COMMIT")
+        except BaseException:
+            self._connection.rollback()
+            raise
+
+    def alerts(self) -> list[tuple[int, str, str]]:
+        """Return every alert committed: line, time, the reading as JSON."""
+        return list(self._connection.execute("SELECT line, time, reading FROM alerts ORDER BY line"))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Journal:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()

@@ -9,13 +9,17 @@ from __future__ import annotations
 from detectors.exceptions import GuardError, InvalidParameterError, PruningError
 
 __all__ = [
-    "GuardError", "InvalidParameterError", "InvalidRecordError", "InvalidSeriesError", "PruningError",
-    "StoredStateError", "TimeIndexError",
+    "GuardError", "InvalidParameterError", "InvalidRecordError", "InvalidSeriesError", "NotNumericError",
+    "PruningError", "StoredStateError", "TimeIndexError",
 ]  # fmt: skip
 
 
 class InvalidSeriesError(PruningError):
     """A series cannot be used as given (wrong type, shape, or values)."""
+
+
+class NotNumericError(InvalidSeriesError, TypeError):
+    """A series holds text or other objects that are no numbers."""
 
 
 class TimeIndexError(InvalidSeriesError):

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidSeriesError, NotNumericError, TimeIndexError
 from tsprune.times import read_time
 
 __all__ = ["SeriesInput", "read_series", "read_time"]
@@ -139,6 +139,7 @@ def read_series(
     time: Any = None,
     time_column: str | None = None,
     allow_missing: bool = True,
+    allow_empty_columns: bool = False,
     min_timepoints: int = 1,
     name: str = "y",
 ) -> SeriesInput:
@@ -153,6 +154,8 @@ def read_series(
         Column of a frame that holds the times.
     allow_missing : bool, default=True
         Whether NaN may occur.
+    allow_empty_columns : bool, default=False
+        Whether a column may hold nothing but NaN (a gap in the rows to transform is one).
     min_timepoints : int, default=1
         Fewest rows.
     name : str, default="y"
@@ -191,7 +194,7 @@ def read_series(
         stamps = read_time(time, table.shape[0])
     elif kind in ("pandas_series", "pandas_frame") and _index_is_time(native.index):
         stamps = read_time(native.index, table.shape[0], where=f"the index of {name}")
-    _check_values(table, names, name, allow_missing, min_timepoints)
+    _check_values(table, names, name, allow_missing, allow_empty_columns, min_timepoints)
     return SeriesInput(
         values=table,
         time=None if stamps is None else stamps[0],
@@ -229,6 +232,10 @@ def _recognise(y: Any, name: str) -> tuple[Kind, Any]:
         raise InvalidSeriesError(
             f"{name} must be eager, got a lazy frame ({type(y).__name__}); call `.collect()` first."
         )
+    if hasattr(y, "toarray"):
+        raise InvalidSeriesError(f"{name} must be dense, got the sparse {type(y).__name__}; call `.toarray()` first.")
+    if hasattr(y, "__array__"):
+        return "numpy", np.asarray(y)
     raise InvalidSeriesError(
         f"{name} must be an array, a list, or a pandas or polars Series or DataFrame, got {type(y).__name__}."
     )
@@ -294,7 +301,7 @@ def _to_float(array: NDArray[Any], names: Sequence[str], name: str) -> Floats:
     if array.dtype.kind in "fiub":
         return np.array(array, dtype=np.float64)
     if array.dtype.kind == "c":
-        raise InvalidSeriesError(f"{name} must be real, got complex numbers.")
+        raise InvalidSeriesError(f"{name} must be real, got complex numbers. Complex data not supported.")
     if array.dtype.kind in "mM":
         raise InvalidSeriesError(f"{name} must hold numbers, got {array.dtype}; pass times as the index or `time=`.")
     flat = array.reshape(-1)
@@ -307,19 +314,23 @@ def _to_float(array: NDArray[Any], names: Sequence[str], name: str) -> Floats:
             out[k] = float(value)
         else:
             column = names[k % width] if k % width < len(names) else k % width
-            raise InvalidSeriesError(
+            raise NotNumericError(
                 f"{name} must hold numbers, got {value!r} ({type(value).__name__}) at row {k // width}, "
-                f"column {column!r}; "
-                "convert the column or drop it."
+                f"column {column!r}; convert the column or drop it (an argument must be no string but a number)."
             )
     return out.reshape(array.shape)
 
 
-def _check_values(table: Floats, names: Sequence[str], name: str, allow_missing: bool, min_timepoints: int) -> None:
+def _check_values(
+    table: Floats, names: Sequence[str], name: str, allow_missing: bool, allow_empty: bool, min_timepoints: int
+) -> None:
     """Raise for too few rows, infinities, forbidden or total lack of values."""
     n, width = table.shape
     if width == 0:
-        raise InvalidSeriesError(f"{name} must have at least one column, got shape {table.shape}.")
+        raise InvalidSeriesError(
+            f"{name} must have at least one column, got 0 feature(s) (shape={table.shape}) "
+            "while a minimum of 1 is required."
+        )
     if n < max(1, min_timepoints):
         raise InvalidSeriesError(
             f"{name} must have at least {max(1, min_timepoints)} time points, got {n}; pass a longer series."
@@ -332,7 +343,7 @@ def _check_values(table: Floats, names: Sequence[str], name: str, allow_missing:
             "replace it by NaN if it stands for a missing value."
         )
     missing = np.isnan(table)
-    if not missing.any():
+    if not missing.any() or (allow_missing and allow_empty):
         return
     if not allow_missing:
         row, column = (int(v) for v in np.argwhere(missing)[0])

@@ -1,0 +1,99 @@
+"""Kernels of the dependence tests: squared correlations of rank functions, gathered pair by pair.
+
+A pair statistic is T = (n - 1) * sum of squared correlations over the pairs of functions of two features. Under
+permutation of the rows of one of them its mean is the number of function pairs and its variance the sum of
+``2 + k_a * k_b / n`` (k = excess kurtosis of a function); a gamma law with those two moments is its null.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["column_midranks", "gather_pairs"]
+
+Floats = NDArray[np.float64]
+
+
+@njit(cache=True)
+def column_midranks(X: Any, order: Any) -> Any:
+    """Midranks as (rank - 0.5) / n_present of every row of `X` (n_features, n_rows); NaN stays NaN.
+
+    `order` (n_features, n_rows) sorts every row, NaN last.
+    """
+    n_features, n_rows = X.shape
+    out = np.empty((n_features, n_rows))
+    for j in range(n_features):
+        n_present = n_rows
+        while n_present > 0 and np.isnan(X[j, order[j, n_present - 1]]):
+            n_present -= 1
+            out[j, order[j, n_present]] = np.nan
+        first = 0
+        while first < n_present:
+            last = first
+            value = X[j, order[j, first]]
+            while last + 1 < n_present and X[j, order[j, last + 1]] == value:
+                last += 1
+            middle = (0.5 * (first + last) + 0.5) / n_present
+            for position in range(first, last + 1):
+                out[j, order[j, position]] = middle
+            first = last + 1
+    return out
+
+
+@njit(cache=True)
+def gather_pairs(
+    products: Any, kurtosis: Any, active: Any, partners: Any, first: int, n_rows: int, strong: float
+) -> Any:
+    """Best partner of each feature of a block, and all strong pairs.
+
+    `products` (n_functions, n_block, n_functions, n_features) holds correlations of the functions of features
+    ``first .. first + n_block - 1`` with those of all features; `kurtosis` is (n_functions,
+    n_features), `active` and `partners` tell which functions exist and which may be a partner's. Returns best (n_block,) = approximate minus log p, partner (n_block,), and the strong pairs as
+    rows (feature, partner) and their approximate minus log p; a pair is strong from `strong` on.
+    """
+    n_functions, n_block, _, n_features = products.shape
+    best = np.full(n_block, -np.inf)
+    partner = np.full(n_block, -1, dtype=np.int64)
+    pairs = [(np.int64(0), np.int64(0)) for _ in range(0)]
+    values = [0.0 for _ in range(0)]
+    for b in range(n_block):
+        i = first + b
+        for j in range(n_features):
+            if i == j:
+                continue
+            total = 0.0
+            mean = 0.0
+            variance = 0.0
+            for f in range(n_functions):
+                if not active[f, i]:
+                    continue
+                for g in range(n_functions):
+                    if not partners[g, j]:
+                        continue
+                    r = float(products[f, b, g, j])
+                    total += (n_rows - 1) * r * r
+                    mean += 1.0
+                    variance += max(0.5, 2.0 + kurtosis[f, i] * kurtosis[g, j] / n_rows)
+            if mean == 0.0:
+                continue
+            shape = mean * mean / variance
+            x = total * mean / variance
+            value = x - (shape - 1.0) * math.log(max(x, 1.0)) + math.lgamma(shape) if x > 1.0 + shape else 0.0
+            if value > best[b]:
+                best[b] = value
+                partner[b] = j
+            if value >= strong:
+                pairs.append((i, np.int64(j)))
+                values.append(value)
+    edges = np.empty((len(pairs), 2), dtype=np.int64)
+    weights = np.empty(len(pairs))
+    for position in range(len(pairs)):
+        edges[position, 0] = pairs[position][0]
+        edges[position, 1] = pairs[position][1]
+        weights[position] = values[position]
+    return best, partner, edges, weights

@@ -1,0 +1,145 @@
+"""Cleaning of one column on a regular grid: every judgement in its order, then the repair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsprune.cleaning_flat import flat_runs
+from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
+from tsprune.cleaning_points import find_patches
+from tsprune.imputation import interpolate_rows
+
+__all__ = ["Change", "ColumnCleaning", "clean_column"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_SHORTEST = 15  # points; with fewer there is no telling what is normal
+_INTERMITTENT = 0.3  # share of the commonest value in a series of counts with pauses
+
+
+@dataclass(frozen=True)
+class Change:
+    """Rows ``start .. stop - 1`` of a column found to be `reason`; `repaired` = they got new values."""
+
+    start: int
+    stop: int
+    reason: str
+    statistic: float
+    threshold: float
+    size: float = np.nan
+    repaired: bool = True
+
+
+@dataclass
+class ColumnCleaning:
+    """One column cleaned: `values` and `standard_error` (n_timepoints,), `mask` = judged wrong, `changes`, `guards`."""
+
+    values: Floats
+    standard_error: Floats
+    mask: Mask
+    changes: list[Change] = field(default_factory=list)
+    guards: list[str] = field(default_factory=list)
+    periods: tuple[int, ...] = ()
+    model: SeriesModel | None = None
+    offset: Floats = field(default_factory=lambda: np.zeros(0))
+
+
+def _runs(mask: Mask) -> list[tuple[int, int]]:
+    """First row and row after the last of every run of True."""
+    edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _bounded(x: Floats, lower: float | None, upper: float | None) -> list[Change]:
+    """The runs of values outside the bounds the user gave."""
+    found = []
+    if lower is not None:
+        found += [Change(a, b, "below lower bound", float(np.nanmin(x[a:b])), lower) for a, b in _runs(x < lower)]
+    if upper is not None:
+        found += [Change(a, b, "above upper bound", float(np.nanmax(x[a:b])), upper) for a, b in _runs(x > upper)]
+    return found
+
+
+def _is_intermittent(x: Floats) -> bool:
+    """True for counts with pauses: no value below zero, and zero by far the commonest."""
+    seen = x[~np.isnan(x)]
+    return bool(seen.size and seen.min() >= 0.0 and np.mean(seen == 0.0) > _INTERMITTENT)
+
+
+def clean_column(
+    x: Floats,
+    periods: tuple[int, ...] | None,
+    level_shift: Literal["repair", "keep", "report"],
+    lower: float | None,
+    upper: float | None,
+) -> ColumnCleaning:
+    """Clean `x` (n_timepoints,), NaN = missing; `periods` None = find them."""
+    n = x.size
+    missing = np.isnan(x)
+    changes = [Change(a, b, "gap", np.nan, np.nan) for a, b in _runs(missing)]
+    changes += _bounded(x, lower, upper)
+    changes += [Change(run.start, run.stop, "flat line", run.p_value, 1e-6) for run in flat_runs(x)]
+    wrong = np.zeros(n, bool)
+    for change in changes:
+        wrong[change.start : change.stop] = True
+    guards: list[str] = []
+    trusted = ~(wrong | missing)
+    if not trusted.any():
+        return ColumnCleaning(
+            x.copy(), np.zeros(n), np.zeros(n, bool), [], ["every value is missing or impossible; nothing is changed"]
+        )
+    periods = _periods(x, trusted, periods)
+    patches, model, said = [], None, []
+    if trusted.sum() < _SHORTEST:
+        guards.append(f"{int(trusted.sum())} usable values are fewer than {_SHORTEST}: no value is judged an outlier")
+    elif _is_intermittent(x[trusted]):
+        guards.append("intermittent demand (mostly zeros): no value is judged an outlier")
+    elif np.ptp(x[trusted]) > 0:
+        patches, model, said = find_patches(x, wrong, periods)
+    guards += said
+    for patch in patches:
+        changes.append(Change(patch.start, patch.stop, patch.kind, patch.statistic, patch.threshold, patch.size))
+        wrong[patch.start : patch.stop] = True
+    out, standard_error = x.copy(), np.zeros(n)
+    if (wrong | missing).any():
+        if model is None and trusted.sum() >= _SHORTEST and np.ptp(x[trusted]) > 0:
+            model = fit_model(x, wrong, periods)
+        filled, standard_error = _fill(x, wrong | missing, model)
+        out[wrong | missing] = filled[wrong | missing]
+        if lower is not None or upper is not None:
+            out = np.where(wrong | missing, np.clip(out, lower, upper), out)
+        elif x[trusted].min() >= 0.0:
+            out = np.where(wrong | missing, np.maximum(out, 0.0), out)
+    return ColumnCleaning(
+        out, standard_error, wrong & ~missing, sorted(changes, key=lambda c: (c.start, c.stop)), guards, periods, model
+    )
+
+
+def _periods(x: Floats, trusted: Mask, periods: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The periods to take off: those told and a longer multiple the data show, or those found."""
+    n = x.size
+    if periods is None:
+        from tsprune.periods import find_periods
+
+        found = find_periods(np.where(trusted, x, np.nan), max_periods=2, min_cycles=4).lengths
+        return tuple(sorted(found))
+    usable = tuple(sorted({p for p in periods if 1 < p <= n // 3}))
+    if len(usable) == 1:
+        usable += longer_periods(x, trusted, usable[0])
+    return usable
+
+
+def _fill(x: Floats, rows: Mask, model: SeriesModel | None) -> tuple[Floats, Floats]:
+    """Values for `rows` and their standard errors (n_timepoints,), by the model or, without one, on straight lines."""
+    if model is None:
+        t = np.arange(x.size)
+        return np.interp(t, t[~rows], x[~rows]), np.zeros(x.size)
+    season = model.seasonal.sum(axis=1) + model.mean
+    a = np.where(rows, 0.0, x - season)
+    filled, standard_error = interpolate_rows(a, model.phi, 1.0 / model.scale**2, rows)
+    return filled + season, standard_error

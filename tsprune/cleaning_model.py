@@ -1,0 +1,206 @@
+"""The model a cleaner judges by: robust seasonals, an autoregression around them, and a local scale.
+
+A series is ``seasonal + a``; ``a`` is a robust autoregression, stationary or not, so that levels, trends and random
+walks need no separate model. Evidence is measured on its innovations, divided by a scale that may differ from phase
+to phase and from place to place.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsprune.kernels.hampel import running_median
+from tsprune.kernels.patches import innovations
+from tsprune.kernels.seasonal_smoothing import smooth_cycles, smooth_trend
+
+__all__ = ["SeriesModel", "fit_model", "longer_periods", "seasonal_scale"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_MAD = 1.4826  # makes the median absolute deviation of a normal variable its standard deviation
+_BISQUARE = 4.685  # 95 % efficiency at the normal distribution (Huber & Ronchetti, Robust Statistics, 2009, table 6.1)
+_STL_BISQUARE = 6.0  # Cleveland et al., J. Official Statistics 6 (1990) 3-73, section 2.4
+_CYCLES = 7  # half-window of the seasonal smoother, in cycles
+_MAX_ORDER = 6
+_SEASON_GAIN = 0.1  # a longer season must take off this share of the typical remainder, out of sample
+
+
+@dataclass(frozen=True)
+class SeriesModel:
+    """Robust fit of one series.
+
+    Attributes
+    ----------
+    seasonal : ndarray of shape (n_timepoints, n_periods)
+    adjusted : ndarray of shape (n_timepoints,)
+        Series less seasonals and `mean`; gaps filled by the autoregression.
+    phi : ndarray of shape (order + 1,)
+        ``phi[0] = 1``; innovations are ``sum_k phi[k] adjusted[t - k]``.
+    mean : float
+    scale : ndarray of shape (n_timepoints,)
+        Local standard deviation of the innovations, positive.
+    """
+
+    seasonal: Floats
+    adjusted: Floats
+    phi: Floats
+    mean: float
+    scale: Floats
+
+    def weights(self, missing: Mask) -> Floats:
+        """Return 1 / variance of every innovation (n_timepoints,), 0 where the row is missing."""
+        return np.where(missing, 0.0, 1.0 / self.scale**2)
+
+
+def seasonal_scale(x: Floats, period: int) -> float:
+    """Typical unpredictability of `x` (n_timepoints,) a season ahead: MAD of its seasonal differences over sqrt(2)."""
+    lag = period if x.size > 2 * period else 1
+    steps = x[lag:] - x[:-lag]
+    steps = steps[np.isfinite(steps)]
+    return float(_MAD * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)) if steps.size else 0.0
+
+
+def _phase_medians(x: Floats, period: int) -> Floats:
+    """Median of every phase (period,), 0 where a phase has no value."""
+    cycles = -(-x.size // period)
+    table = np.full(cycles * period, np.nan)
+    table[: x.size] = x
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a phase without any value is 0
+        medians = np.nanmedian(table.reshape(cycles, period), axis=0)
+    return np.where(np.isfinite(medians), medians, 0.0)
+
+
+def _cycle_mean(x: Floats, period: int) -> Floats:
+    """Centred moving mean over one period (n_timepoints,); the first and last cycles are repeated at the edges."""
+    before, after = (period - 1) // 2, period - 1 - (period - 1) // 2
+    padded = np.concatenate([x[period - before : period], x, x[x.size - period : x.size - period + after]])
+    total = np.cumsum(np.r_[0.0, padded])
+    return (total[period:] - total[:-period]) / period
+
+
+def _start(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Seasonals (n_timepoints, n_periods) by medians of the phases, and trend (n_timepoints,) by a running median."""
+    seen = np.where(trusted, x, np.nan)
+    trend = running_median(seen, periods[0])
+    trend = np.where(np.isnan(trend), np.nanmedian(seen), trend)
+    seasonal = np.zeros((x.size, len(periods)))
+    for j, period in enumerate(periods):
+        medians = _phase_medians(seen - trend - seasonal.sum(axis=1), period)
+        seasonal[:, j] = np.resize(medians - medians.mean(), x.size)
+    return seasonal, trend
+
+
+def seasonal_parts(x: Floats, trusted: Mask, periods: tuple[int, ...], n_rounds: int = 3) -> Floats:
+    """Return robust seasonals (n_timepoints, n_periods) of `x`; rows not `trusted` have no weight.
+
+    As in STL: cycles smoothed phase by phase, their own level taken off, then the trend, with bisquare weights; the
+    start is made of medians, and the scale of the weights is local.
+    """
+    if not periods:
+        return np.zeros((x.size, 0))
+    seasonal, trend = _start(x, trusted, periods)
+    y, base = np.where(trusted, x, 0.0), trusted.astype(float)
+    for _ in range(n_rounds):
+        remainder = np.where(trusted, y - trend - seasonal.sum(axis=1), np.nan)
+        typical = float(np.nanmedian(np.abs(remainder)))
+        local = running_median(np.abs(remainder), 2 * periods[0])
+        local = np.maximum(np.where(np.isnan(local), typical, local), 0.2 * typical + 1e-300)
+        away = np.abs(np.where(trusted, remainder, 0.0)) / (_STL_BISQUARE * local)
+        weights = base * np.where(away < 1.0, (1.0 - np.minimum(away, 1.0) ** 2) ** 2, 0.0)
+        for j, period in enumerate(periods):
+            others = trend + seasonal.sum(axis=1) - seasonal[:, j]
+            cycles = smooth_cycles(y - others, weights, period, _CYCLES)
+            seasonal[:, j] = cycles - _cycle_mean(cycles, period)
+        trend = smooth_trend(y - seasonal.sum(axis=1), weights, int(0.75 * periods[0]) + 1)
+    return seasonal
+
+
+def longer_periods(x: Floats, trusted: Mask, period: int, most: int = 12) -> tuple[int, ...]:
+    """Return the multiple of `period` that predicts the remainder of `x` best out of sample; empty if none does.
+
+    A cycle's phase is predicted by the median of the other cycles.
+    """
+    seasonal, trend = _start(x, trusted, (period,))
+    rest = np.where(trusted, x - trend - seasonal[:, 0], np.nan)
+    best, gain = (), _SEASON_GAIN
+    for factor in range(2, most + 1):
+        long = factor * period
+        cycles = x.size // long
+        if cycles < 3:
+            break
+        table = rest[: cycles * long].reshape(cycles, long)
+        left_out = np.empty_like(table)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # phases without values stay NaN and count for nothing
+            for k in range(cycles):
+                left_out[k] = np.nanmedian(np.delete(table, k, axis=0), axis=0)
+            before = np.nanmedian(np.abs(table))
+            after = np.nanmedian(np.abs(table - left_out))
+        if before > 0 and 1.0 - after / before > gain:
+            best, gain = (long,), 1.0 - after / before
+    return best
+
+
+def _autoregression(a: Floats, order: int, n_iterations: int = 5) -> tuple[Floats, float]:
+    """Robust least squares of `a` (n_timepoints,) on its past: phi (order + 1,) and the mean (0 at a unit root)."""
+    columns = [a[order - k : a.size - k] for k in range(1, order + 1)]
+    design = np.column_stack([*columns, np.ones(a.size - order)])
+    target = a[order:]
+    weights = np.ones(target.size)
+    coefficients = np.zeros(order + 1)
+    for _ in range(n_iterations):
+        root = np.sqrt(weights)[:, None]
+        coefficients = np.linalg.lstsq(design * root, target * root[:, 0], rcond=1e-10)[0]
+        errors = target - design @ coefficients
+        spread = _MAD * float(np.median(np.abs(errors)))
+        if spread <= 0.0:
+            break
+        away = np.abs(errors) / (_BISQUARE * spread)
+        weights = np.where(away < 1.0, (1.0 - np.minimum(away, 1.0) ** 2) ** 2, 0.0)
+    phi = np.r_[1.0, -coefficients[:order]]
+    total = float(phi.sum())
+    return phi, float(coefficients[order]) / total if abs(total) > 1e-3 else 0.0
+
+
+def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
+    """Standard deviation of the innovations `e` by phase and by place (n_timepoints,), positive."""
+    size = np.where(judged, np.abs(e), np.nan)
+    typical = _MAD * float(np.nanmedian(size)) if judged.any() else 0.0
+    by_phase = np.ones(e.size)
+    if period > 1 and e.size >= 8 * period and typical > 0:
+        medians = _phase_medians(size, period)
+        medians = np.convolve(np.r_[medians[-1], medians, medians[0]], [0.25, 0.5, 0.25], "valid")
+        if medians.mean() > 0:
+            by_phase = np.resize(np.sqrt(np.maximum(medians / medians.mean(), 0.1)), e.size)
+    local = _MAD * running_median(size / by_phase, max(2 * period, 30))
+    local = np.where(np.isnan(local), typical, local)
+    return np.maximum(by_phase * np.maximum(local, 0.25 * typical), 1e-300)
+
+
+def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:
+    """Fit `x` (n_timepoints,); NaN and `bad` rows have no say, and `adjusted` holds the bad ones as they are."""
+    from tsprune.imputation import interpolate_rows
+
+    missing = np.isnan(x)
+    trusted = ~(missing | bad)
+    seasonal = seasonal_parts(x, trusted, periods)
+    rows = np.arange(x.size)
+    a = x - seasonal.sum(axis=1)
+    a = np.interp(rows, rows[trusted], a[trusted])
+    period = periods[0] if periods else 1
+    middle = running_median(a, 3)
+    spread = _MAD * running_median(np.abs(a - middle), max(25, period))
+    calm = np.where(np.abs(a - middle) > 3.5 * spread, middle, a)
+    order = int(min(_MAX_ORDER, max(1, x.size // 15)))
+    phi, mean = _autoregression(calm, order)
+    a = a - mean
+    if missing.any() or bad.any():
+        a = interpolate_rows(a, phi, np.ones(x.size), ~trusted)[0]
+    scale = _local_scale(innovations(a, phi), trusted, period)
+    return SeriesModel(seasonal, np.where(bad & ~missing, x - seasonal.sum(axis=1) - mean, a), phi, mean, scale)

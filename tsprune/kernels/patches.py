@@ -1,0 +1,205 @@
+"""Additive patches in an autoregressive series: spikes, bursts, temporary levels, found by their likelihood ratio.
+
+The seasonally adjusted series is an autoregression with innovations ``e[t] = sum_k phi[k] a[t - k]``
+(``phi[0] = 1``). A patch of size ``w`` on rows ``start .. stop - 1`` adds ``w * x[t]`` to the innovations, where
+``x[t] = s[t - start] - s[t - stop]`` and ``s`` are the partial sums of ``phi`` (Chang, Tiao & Chen, Technometrics 30
+(1988) 193-204, section 2, for a patch of one row). With weights ``v[t]`` = 1 / variance the size is
+``sum(v x e) / sum(v x x)`` and the evidence ``z = sum(v x e) / sqrt(sum(v x x))``, standard normal without a patch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["best_patches", "innovations", "patch_fit", "search_patches", "solve_gap"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@njit(cache=True)
+def innovations(a: Floats, phi: Floats) -> Floats:
+    """Return e (n_timepoints,) = phi applied to `a`; rows before the first are those after it, mirrored."""
+    n, order = a.shape[0], phi.shape[0]
+    e = np.zeros(n)
+    for t in range(n):
+        total = 0.0
+        for k in range(order):
+            row = abs(t - k)
+            total += phi[k] * a[row if row < n else n - 1]
+        e[t] = total
+    return e
+
+
+@njit(cache=True)
+def patch_fit(
+    e: Floats, v: Floats, ve_sum: Floats, v_sum: Floats, sums: Floats, start: int, stop: int
+) -> tuple[float, float, float]:
+    """Return sum(v x e), sum(v x x) of the patch `start .. stop - 1`, and how much two free innovations explain.
+
+    `ve_sum`, `v_sum` (n_timepoints + 1,) are running sums of ``v * e`` and ``v``; `sums` (order,) those of phi.
+    """
+    n, order = e.shape[0], sums.shape[0]
+    last = sums[order - 1]
+    xe, xx = 0.0, 0.0
+    middle = start + order - 1  # from here to stop the effect is constant
+    for t in range(start, min(middle, stop, n)):
+        x = sums[t - start]
+        xe += v[t] * x * e[t]
+        xx += v[t] * x * x
+    if middle < stop:
+        xe += last * (ve_sum[stop] - ve_sum[middle])
+        xx += last * last * (v_sum[stop] - v_sum[middle])
+    for t in range(stop, min(stop + order - 1, n)):
+        x = (sums[t - start] if t - start < order else last) - sums[t - stop]
+        xe += v[t] * x * e[t]
+        xx += v[t] * x * x
+    free = v[start] * e[start] * e[start]
+    if stop < n:
+        free += v[stop] * e[stop] * e[stop]
+    return xe, xx, free
+
+
+@njit(cache=True)
+def best_patches(
+    e: Floats,
+    v: Floats,
+    sums: Floats,
+    low: int,
+    high: int,
+    shortest: int,
+    longest: int,
+    misfit: float,
+    least: float,
+    z_best: Floats,
+    stop_best: Integers,
+) -> None:
+    """Write the largest |z| over the lengths for every start in [low, high) into `z_best`, `stop_best`.
+
+    A patch counts only where it explains as much as two free innovations at its edges, less `misfit` (in
+    chi-square units) or a tenth of its own evidence: it must come back to where it left. Its size must be at least
+    `least`.
+    """
+    n = e.shape[0]
+    ve_sum, v_sum = np.zeros(n + 1), np.zeros(n + 1)
+    for t in range(n):
+        ve_sum[t + 1] = ve_sum[t] + v[t] * e[t]
+        v_sum[t + 1] = v_sum[t] + v[t]
+    for start in range(max(low, 0), min(high, n)):
+        z_best[start], stop_best[start] = 0.0, start + 1
+        if v[start] <= 0.0:
+            continue
+        for stop in range(start + shortest, min(start + longest, n - 1) + 1):
+            xe, xx, free = patch_fit(e, v, ve_sum, v_sum, sums, start, stop)
+            if xx <= 0.0:
+                continue
+            z = xe / np.sqrt(xx)
+            if abs(z) > abs(z_best[start]) and abs(xe) >= least * xx and free - z * z <= max(misfit, 0.1 * z * z):
+                z_best[start], stop_best[start] = z, stop
+
+
+@njit(cache=True)
+def search_patches(
+    a: Floats,
+    phi: Floats,
+    v: Floats,
+    shortest: int,
+    longest: int,
+    threshold: float,
+    misfit: float,
+    least: float,
+    most: int,
+) -> tuple[Integers, Integers, Floats, Floats, Floats]:
+    """Take the patches out of `a` one by one, the strongest first, while |z| exceeds `threshold`.
+
+    Sizes below `least` stay.
+
+    Short ones go first (lengths up to `shortest`, then twice that, ...): two spikes look like two long patches
+    that overlap, and explain as much.
+
+    Returns
+    -------
+    start, stop, size, z : ndarrays of shape (n_patches,)
+        In the order found; at most `most`.
+    rest : ndarray of shape (n_timepoints,)
+        The series without them.
+    """
+    n, order = a.shape[0], phi.shape[0]
+    sums = np.cumsum(phi)
+    rest = a.copy()
+    e = innovations(rest, phi)
+    z_best, stop_best = np.zeros(n), np.zeros(n, np.int64)
+    starts, stops = np.empty(most, np.int64), np.empty(most, np.int64)
+    sizes, zs = np.empty(most), np.empty(most)
+    taken = np.zeros(n, np.bool_)
+    found, reach = 0, shortest
+    while True:
+        best_patches(e, v, sums, 0, n, shortest, reach, misfit, least, z_best, stop_best)
+        for t in range(n):
+            if taken[t]:
+                z_best[t] = 0.0
+        while found < most:
+            start = int(np.argmax(np.abs(z_best)))
+            if abs(z_best[start]) <= threshold:
+                break
+            stop = stop_best[start]
+            xx = 0.0
+            for t in range(start, min(stop + order - 1, n)):
+                x = sums[min(t - start, order - 1)] - (sums[min(t - stop, order - 1)] if t >= stop else 0.0)
+                xx += v[t] * x * x
+            size = z_best[start] / np.sqrt(xx)
+            starts[found], stops[found], sizes[found], zs[found] = start, stop, size, z_best[start]
+            found += 1
+            taken[start] = True
+            for t in range(start, stop):
+                rest[t] -= size
+            e = innovations(rest, phi)
+            low, high = start - reach - order, stop + order + 1
+            best_patches(e, v, sums, low, high, shortest, reach, misfit, least, z_best, stop_best)
+            for t in range(max(low, 0), min(high, n)):
+                if taken[t]:  # a place is taken once
+                    z_best[t] = 0.0
+        if reach >= longest:
+            break
+        reach = min(2 * reach, longest)
+    return starts[:found], stops[:found], sizes[:found], zs[:found], rest
+
+
+@njit(cache=True)
+def solve_gap(a: Floats, phi: Floats, v: Floats, rows: Integers) -> tuple[Floats, Floats]:
+    """Return the values at `rows` (n_rows,) that make the weighted innovations least, and their variances.
+
+    The rest of `a` is taken as it is; `v` (n_timepoints,) are the weights 1 / variance of the innovations.
+    """
+    n, order, size = a.shape[0], phi.shape[0], rows.shape[0]
+    place = np.full(n, -1)
+    work = a.copy()
+    for k in range(size):
+        place[rows[k]] = k
+        work[rows[k]] = 0.0
+    matrix, right = np.zeros((size, size)), np.zeros(size)
+    for k in range(size):
+        matrix[k, k] = 1e-9 * v[rows[k]]
+    t, stop = max(0, rows[0]), min(n, rows[-1] + order)
+    while t < stop:
+        known = 0.0
+        touched = False
+        for j in range(order):
+            row = abs(t - j)
+            known += phi[j] * work[row]
+            touched = touched or place[row] >= 0
+        if touched:
+            for j in range(order):
+                p = place[abs(t - j)]
+                if p < 0:
+                    continue
+                right[p] -= v[t] * phi[j] * known
+                for i in range(order):
+                    q = place[abs(t - i)]
+                    if q >= 0:
+                        matrix[p, q] += v[t] * phi[j] * phi[i]
+        t += 1
+    inverse = np.linalg.inv(matrix)
+    return inverse @ right, np.diag(inverse).copy()

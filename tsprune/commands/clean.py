@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def clean(
     period: Period = "auto",
     level_shift: Annotated[str, typer.Option(help="What becomes of level shifts: repair, keep or report.")] = "repair",
     output: Output = None,
-    changes: Annotated[Output, typer.Option(help="Where the list of changes goes.")] = None,
+    changes: Annotated[Path | None, typer.Option(help="Where the list of changes goes.")] = None,
     report: Report = None,
     json: Json = False,
 ) -> None:

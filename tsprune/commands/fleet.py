@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ def fleet(
     engine: Annotated[str | None, typer.Option(help="Run on: dask; default this process.")] = None,
     seed: Seed = 0,
     output: Output = None,
-    summary: Annotated[Output, typer.Option(help="Where the summary goes.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Where the summary goes.")] = None,
     json: Json = False,
 ) -> None:
     """Clean or score many series of a long table."""

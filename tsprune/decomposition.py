@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from detectors.parameters import Rule, boolean, check_value, choice, either, integer, nothing, sequence_of
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
-from tsprune.level_shifts import LevelShift
-from tsprune.mstl import MSTLFit, fit_mstl
+from tsprune.level_shifts import LevelShift, Step
 from tsprune.periods import find_periods
-from tsprune.stl import fit_trend
+from tsprune.step_fit import fit_components, fit_with_steps
 from tsprune.stl_settings import stl_settings, trend_setting
 from tsprune.validation import SeriesInput, read_series
 
@@ -174,19 +173,33 @@ def decompose(
     loops = (inner_iter, outer_iter)
     windows = (seasonal_window, trend_window, low_pass_window)
     degrees = (seasonal_degree, trend_degree, low_pass_degree)
+    n = values.shape[0]
     if periods:
-        settings = stl_settings(values.shape[0], periods, robust=robust, windows=windows, degrees=degrees, loops=loops)
-        found = fit_mstl(values, gaps, settings)
+        settings = stl_settings(n, periods, robust=robust, windows=windows, degrees=degrees, loops=loops)
     else:
-        setting = trend_setting(
-            values.shape[0], robust=robust, window=trend_window, degree=trend_degree, outer_iter=outer_iter
-        )
-        only = fit_trend(values, gaps, setting)
-        found = MSTLFit(only.trend, only.seasonal, only.weights)
+        settings = [trend_setting(n, robust=robust, window=trend_window, degree=trend_degree, outer_iter=outer_iter)]
+    prescribed = inner_iter is not None or outer_iter is not None
+    steps: list[Step] = []
+    if shifts is True or (shifts == "auto" and robust and not prescribed):
+        found, steps = fit_with_steps(values, gaps, settings)
+    else:
+        found = fit_components(values, gaps, settings)
     order = [sorted(periods).index(p) for p in periods]
     seasonal = np.ascontiguousarray(found.seasonal[:, order])
     remainder = values - found.trend - seasonal.sum(axis=1)
-    return Decomposition(values, found.trend, seasonal, remainder, periods, found.weights, (), series)
+    return Decomposition(
+        values, found.trend, seasonal, remainder, periods, found.weights, _dated(steps, series), series
+    )
+
+
+def _dated(steps: Sequence[Step], series: SeriesInput) -> tuple[LevelShift, ...]:
+    """Return the steps with the times of their rows."""
+    if not steps:
+        return ()
+    times = series.time_index()
+    return tuple(
+        LevelShift(step.position, times[step.position], step.size, step.statistic, step.p_value) for step in steps
+    )
 
 
 def _periods(values: Floats, period: int | Sequence[int] | str | None) -> tuple[int, ...]:

@@ -1,0 +1,153 @@
+"""Jumps between one-sided local lines: the statistic behind level shifts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["best_break", "jumps", "running_median"]
+
+Floats = NDArray[np.float64]
+
+
+@njit(cache=True)
+def running_median(x: Floats, half: int, out: Floats) -> None:
+    """Write the medians of the known values within `half` of every point to `out` (n,); NaN stays NaN."""
+    n = x.shape[0]
+    window = np.empty(2 * half + 1)
+    for i in range(n):
+        if np.isnan(x[i]):
+            out[i] = np.nan
+            continue
+        size = 0
+        for k in range(max(0, i - half), min(n, i + half + 1)):
+            value = x[k]
+            if np.isnan(value):
+                continue
+            place = size
+            while place > 0 and window[place - 1] > value:
+                window[place] = window[place - 1]
+                place -= 1
+            window[place] = value
+            size += 1
+        middle = size // 2
+        out[i] = window[middle] if size % 2 == 1 else 0.5 * (window[middle - 1] + window[middle])
+
+
+@njit(cache=True)
+def line_end(s0: float, s1: float, s2: float, t0: float, t1: float) -> float:
+    """Return the value at 0 of the least-squares line with the given moments; NaN for less than three points."""
+    spread = s0 * s2 - s1 * s1
+    if s0 < 3.0 or spread <= 0.0:
+        return np.nan
+    return (s2 * t0 - s1 * t1) / spread
+
+
+@njit(cache=True)
+def jumps(x: Floats, window: int, least: int, out: Floats) -> None:
+    """Write the jump of `x` (n,) just before every point i to `out` (n,).
+
+    The jump is the line through the `window` points from i on, minus the line through the `window` points before i,
+    both at i - 1/2. NaN where a side has less than `least` known points.
+    """
+    n = x.shape[0]
+    out[:] = np.nan
+    # moments about the moving middle i - 1/2, left (l) and right (r)
+    l0, l1, l2, p0, p1 = 0.0, 0.0, 0.0, 0.0, 0.0
+    r0, r1, r2, q0, q1 = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(window, n - window + 1):
+        if (i - window) % window == 0:
+            # afresh every window, so that rounding does not build up
+            l0, l1, l2, p0, p1 = 0.0, 0.0, 0.0, 0.0, 0.0
+            r0, r1, r2, q0, q1 = 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(window):
+                u = k + 0.5
+                left, right = x[i - 1 - k], x[i + k]
+                if not np.isnan(left):
+                    l0 += 1.0
+                    l1 -= u
+                    l2 += u * u
+                    p0 += left
+                    p1 -= u * left
+                if not np.isnan(right):
+                    r0 += 1.0
+                    r1 += u
+                    r2 += u * u
+                    q0 += right
+                    q1 += u * right
+        else:
+            # shift the middle by one: u becomes u - 1
+            l2, l1, p1 = l2 - 2.0 * l1 + l0, l1 - l0, p1 - p0
+            r2, r1, q1 = r2 - 2.0 * r1 + r0, r1 - r0, q1 - q0
+            gone, moved, come = x[i - 1 - window], x[i - 1], x[i + window - 1]
+            if not np.isnan(gone):
+                u = -window - 0.5
+                l0 -= 1.0
+                l1 -= u
+                l2 -= u * u
+                p0 -= gone
+                p1 -= u * gone
+            if not np.isnan(moved):
+                l0 += 1.0
+                l1 -= 0.5
+                l2 += 0.25
+                p0 += moved
+                p1 -= 0.5 * moved
+                r0 -= 1.0
+                r1 += 0.5
+                r2 -= 0.25
+                q0 -= moved
+                q1 += 0.5 * moved
+            if not np.isnan(come):
+                u = window - 0.5
+                r0 += 1.0
+                r1 += u
+                r2 += u * u
+                q0 += come
+                q1 += u * come
+        if l0 >= least and r0 >= least:
+            out[i] = line_end(r0, r1, r2, q0, q1) - line_end(l0, l1, l2, p0, p1)
+
+
+@njit(cache=True)
+def best_break(x: Floats, first: int, last: int, least: int) -> int:
+    """Return the point i in (first, last) at which two lines, before i and from i on, fit x[first:last] best.
+
+    Best is the least sum of squares; each side has at least `least` known points. Returns -1 if there is no such i.
+    """
+    size = last - first
+    moments = np.zeros((6, size + 1))
+    origin = 0.5 * size
+    level, known = 0.0, 0
+    for k in range(size):
+        if not np.isnan(x[first + k]):
+            level += x[first + k]
+            known += 1
+    level = level / known if known > 0 else 0.0
+    for k in range(size):
+        moments[:, k + 1] = moments[:, k]
+        if np.isnan(x[first + k]):
+            continue
+        u, value = k - origin, x[first + k] - level
+        moments[0, k + 1] += 1.0
+        moments[1, k + 1] += u
+        moments[2, k + 1] += u * u
+        moments[3, k + 1] += value
+        moments[4, k + 1] += u * value
+        moments[5, k + 1] += value * value
+    best, where = np.inf, -1
+    for k in range(1, size):
+        if moments[0, k] < least or moments[0, size] - moments[0, k] < least or np.isnan(x[first + k]):
+            continue
+        total = 0.0
+        for side in range(2):
+            m = moments[:, k] if side == 0 else moments[:, size] - moments[:, k]
+            spread = m[0] * m[2] - m[1] * m[1]
+            squares = m[5] - m[3] * m[3] / m[0]
+            if spread > 0.0:
+                squares -= (m[0] * m[4] - m[1] * m[3]) ** 2 / (m[0] * spread)
+            total += max(squares, 0.0)
+        if total < best:
+            best, where = total, first + k
+    return where

@@ -6,8 +6,8 @@ random walk, seen through white noise, with a local correction for whatever else
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ _N_FIT = 600  # ordinates that the background is fitted to; more do not change i
 _SHORTEST = 12  # fewer values cannot show three cycles of anything
 _OUTLIER = 4.5  # robust deviations
 _OUTLIERS_MAX = 0.06  # more than this share of outliers is the shape of the series, not a disturbance
+_CARRIES = 0.995  # quantile that the share of a part's harmonics has to pass
+_STRENGTH_MIN = 0.01  # of the variance; less is of no use, however significant
 _RULES: Rules = {
     "max_periods": integer(1),
     "alpha": real(0, 1, open_low=True, open_high=True),
@@ -67,9 +69,6 @@ class Periods(tuple[Period, ...]):
     """Periods found, strongest first; a tuple of `Period`, empty for none."""
 
     __slots__ = ()
-
-    def __new__(cls, periods: Iterable[Period] = ()) -> Periods:
-        return super().__new__(cls, tuple(periods))
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -173,6 +172,8 @@ def find_periods(
             break
         period, log_p = candidate
         season, strength = _season(rest, period)
+        if strength < _STRENGTH_MIN or any(abs(n / period - n / p.period) < 1.5 for p in found):
+            break
         rest = rest - season
         found.append(Period(period, math.exp(log_p), strength))
     return Periods(found)
@@ -182,7 +183,7 @@ def _without_outliers(y: Floats) -> Floats:
     """Return `y` (n,) with isolated outliers missing: far from the medians of blocks, and few."""
     n = len(y)
     edges = np.linspace(0, n, max(2, min(21, n // 25 + 1))).astype(int)
-    blocks = [(0.5 * (a + b - 1), y[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    blocks = [(0.5 * (a + b - 1), y[a:b]) for a, b in itertools.pairwise(edges)]
     known = [(middle, float(np.nanmedian(block))) for middle, block in blocks if np.isfinite(block).any()]
     gap = y - np.interp(np.arange(n), *np.array(known).T)
     gap -= np.nanmedian(gap)
@@ -216,14 +217,13 @@ def _strongest(y: Floats, shortest: int, longest: int, found: list[int]) -> tupl
     errors -= errors.mean()
     frequency = np.arange(1, len(power) + 1) / n
     local = np.maximum(1.0, _running_median(np.abs(np.fft.rfft(errors)[1 : len(power) + 1]) ** 2 / n))
-    n_transform = 1 << int(math.ceil(math.log2((8 if n <= 20_000 else 4) * n)))
+    n_transform = 1 << math.ceil(math.log2((8 if n <= 20_000 else 4) * n))
     fine = np.arange(n_transform // 2 + 1) / n_transform
     local = np.interp(fine, frequency, local)
     white = np.abs(np.fft.rfft(errors, n_transform)) ** 2 / n / local
+    for period in found:  # what the mean cycle of a found period left of its own lines is not a second period
+        white[_near_lines(fine * n, n / period)] = 0.0
     scores, harmonics = comb_scores(white, n_transform, shortest, longest, _N_HARMONICS)
-    candidates = np.arange(shortest, longest + 1)
-    for period in found:  # what the fold of a found period left of its own line is not a second period
-        scores[np.abs(n / candidates - n / period) < 1.5] = 0.0
     best = int(np.argmax(scores))
     if scores[best] <= 0.0:
         return None
@@ -232,6 +232,12 @@ def _strongest(y: Floats, shortest: int, longest: int, found: list[int]) -> tupl
     excess = np.maximum(np.abs(np.fft.rfft(z, n_transform)) ** 2 / n - spectrum * local, 0.0)
     log_p = min(0.0, math.log(2.0 * n) - float(scores[best]))
     return _carrying_divisor(excess, n_transform, period, n_harmonics, shortest), log_p
+
+
+def _near_lines(cycles: Floats, fundamental: float) -> NDArray[np.bool_]:
+    """Tell which frequencies (k,), in cycles per series, lie within 1.5 of a multiple of the fundamental."""
+    order = np.maximum(1.0, np.round(cycles / fundamental))
+    return np.asarray(np.abs(cycles - order * fundamental) < min(1.5, 0.25 * fundamental))
 
 
 def _background(power: Floats) -> tuple[float, float, float]:
@@ -255,26 +261,29 @@ def _running_median(power: Floats) -> Floats:
 
 
 def _carrying_divisor(excess: Floats, n_transform: int, period: int, n_harmonics: int, shortest: int) -> int:
-    """Return the divisor of `period` whose harmonics carry more of the excess power than a shape's would, or `period`.
+    """Return the part of `period` whose harmonics carry more of the excess power than a shape's would, or `period`.
 
     A day inside a week: of the first harmonics of the week, those of the day carry nearly everything. If the
     power were spread evenly and at random, the share of the r-th, 2r-th, ... would be Beta distributed.
     """
     from scipy.stats import beta
 
-    order = np.arange(1, n_harmonics + 1)
-    where = np.minimum(np.round(order * n_transform / period).astype(np.int64), len(excess) - 1)
-    power = excess[where]
-    if power.sum() <= 0.0:
+    total = _comb_power(excess, n_transform, period, n_harmonics)
+    if n_harmonics < 2 or total <= 0.0:
         return period
-    for ratio in range(min(period // shortest, n_harmonics - 1), 1, -1):
-        if period % ratio:
-            continue
-        n_inside = n_harmonics // ratio
-        share = power[ratio - 1 :: ratio].sum() / power.sum()
-        if share > max(0.5 + 0.5 / ratio, beta.ppf(0.98, n_inside, n_harmonics - n_inside)):
-            return period // ratio
+    for ratio in range(min(period // shortest, n_harmonics), 1, -1):
+        part, n_inside = round(period / ratio), n_harmonics // ratio
+        share = _comb_power(excess, n_transform, part, n_inside) / total
+        if share > 0.5 + 0.5 / ratio**2 and share > beta.ppf(_CARRIES, n_inside, max(1, n_harmonics - n_inside)):
+            return part
     return period
+
+
+def _comb_power(power: Floats, n_transform: int, period: int, n_harmonics: int) -> float:
+    """Return the sum of the ordinates (n_transform // 2 + 1,) at the first harmonics of a period."""
+    order = np.arange(1, min(n_harmonics, period // 2) + 1)
+    where = np.round(order * n_transform / period).astype(np.int64)
+    return float(power[np.minimum(where, len(power) - 1)].sum())
 
 
 def _season(y: Floats, period: int) -> tuple[Floats, float]:

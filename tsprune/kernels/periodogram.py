@@ -59,7 +59,7 @@ def comb_scores(
             if 2 * k == period:  # the Nyquist ordinate has one degree of freedom, not two
                 ordinate *= 0.5
             total += ordinate
-            if k == due or k == last:
+            if k in (due, last):
                 score = -log_gamma_tail(k, total)
                 if score > scores[i]:
                     scores[i] = score

@@ -7,6 +7,7 @@ the series' own jumps, autocorrelated noise and random walks raise no alarm: the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ MEDIAN_QUANTILE, MEDIAN_NORMAL = 0.5, 0.6745
 WIDE_QUANTILE, WIDE_NORMAL = 0.8, 1.2816
 # a step happens within this share of the window, and most of its size must
 ABRUPT_SHARE, ABRUPT_SIZE, ABRUPT_DEVIATIONS = 0.125, 0.6, 4.0
+# a jump that comes again with this share of its size, one or two periods away, belongs to the season
+SEASONAL_SHARE = 0.5
 # two steps that cancel to less than this share are an episode, not a shift
 EPISODE_REST = 0.5
 
@@ -68,10 +71,11 @@ class LevelShift:
     p_value: float
 
 
-def find_steps(x: Floats, window: int, lasting: int) -> list[Step]:
+def find_steps(x: Floats, window: int, lasting: int, periods: Sequence[int] = ()) -> list[Step]:
     """Return the significant steps of `x` (n_timepoints,), NaN where missing, in the order of time.
 
-    `window`: points per side that are compared; `lasting`: points a step must outlive.
+    `window`: points per side that are compared; `lasting`: points a step must outlive; `periods`: seasons that were
+    removed, maybe not entirely.
     """
     n = x.shape[0]
     window = max(window, SHORTEST_WINDOW)
@@ -95,7 +99,7 @@ def find_steps(x: Floats, window: int, lasting: int) -> list[Step]:
             break
         first, last = max(0, peak - window), min(n, peak + window)
         where = best_break(smooth, first, last, least)
-        if where < 0 or not is_abrupt(smooth, where, window, jump[peak]):
+        if where < 0 or is_seasonal(jump, peak, periods) or not is_abrupt(smooth, where, window, jump[peak]):
             candidate[max(0, peak - window // 2) : peak + window // 2 + 1] = False
             continue
         height = float(jump[where]) if np.isfinite(jump[where]) else float(jump[peak])
@@ -124,6 +128,13 @@ def tail_probability(statistic: float, n_timepoints: int, window: int) -> float:
 
     stretches = n_timepoints / window
     return float(min(1.0, 2.0 * 2.0 * stretches * stdtr(0.5 * stretches, -statistic)))
+
+
+def is_seasonal(jump: Floats, peak: int, periods: Sequence[int]) -> bool:
+    """True if the jump comes again one or two periods before or after: what is left of a season does."""
+    near = [peak + k * period for period in periods for k in (-2, -1, 1, 2)]
+    others = [abs(jump[i]) for i in near if 0 <= i < jump.shape[0] and np.isfinite(jump[i])]
+    return bool(others) and max(others) > SEASONAL_SHARE * abs(jump[peak])
 
 
 def is_abrupt(x: Floats, where: int, window: int, jump: float) -> bool:

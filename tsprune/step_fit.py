@@ -38,13 +38,14 @@ def fit_with_steps(
     shortest, longest = settings[0], settings[-1]
     window = max(SHORTEST_WINDOW, longest.trend_window // 6)
     if shortest.period > 1:
-        window = max(SHORTEST_WINDOW, min(2 * shortest.period, window))
+        window = max(SHORTEST_WINDOW, min(2 * shortest.period, max(2 * SHORTEST_WINDOW, window)))
     lasting = 2 * longest.period + window // 2 if longest.period > 1 else 3 * window
+    periods = [setting.period for setting in settings if setting.period > 1]
     found = fit_components(values, missing, settings)
     steps: list[Step] = []
     for _ in range(N_ROUNDS):
         before = steps
-        steps = find_steps(values - found.seasonal.sum(axis=1), window, lasting)
+        steps = find_steps(values - found.seasonal.sum(axis=1), window, lasting, periods)
         if not steps and not before:
             return found, []
         total = steps_of(steps, values.shape[0])

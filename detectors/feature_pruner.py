@@ -5,46 +5,107 @@ Law: a feature goes only on evidence; without evidence everything stays, and `re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from detectors.parameters import Rules, check_parameters, integer, random_state, real
-from detectors.blocks import dependence_blocks, normality_log_p
-from detectors.relevance import discoveries, joint_log_p, pair_evidence, rank_basis
+from detectors.exceptions import InvalidTableError
+from detectors.guards import OverPruningGuard
+from detectors.parameters import (
+    Rules,
+    boolean,
+    check_parameters,
+    choice,
+    either,
+    has_methods,
+    integer,
+    nothing,
+    random_state,
+    real,
+)
+from detectors.pruning_decision import Decision, decide
 from detectors.report import PruningRecord, PruningReport
+from detectors.sentinel import MarginalSentinel
 
 __all__ = ["FeaturePruner"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_HELD_CELLS = 20_000_000  # cells of the dense row sample at most: 160 MB
+_RETENTION_LEVEL = 0.2  # refresh: a kept feature goes only when even this lenient level finds no dependence
 
-class FeaturePruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+
+class FeaturePruner(SelectorMixin, BaseEstimator):
     """Label-free selector of the features an outlier detector should see.
+
+    A feature stays if it depends on others: anomalies of a table are rows that break what its columns have in
+    common, or that are extreme in several of them together; a column that is independent of all others can only add
+    noise to a score. Blocks of features that depend on each other but are, all together, consistent with a joint
+    normal law go as well, as long as some other block is not: nobody is an outlier among normal rows.
 
     Parameters
     ----------
     alpha : float in (0, 1)
         False discovery rate among the features found to depend on others. Larger keeps more noise, smaller loses
-        weakly dependent features.
+        weakly dependent features; costs no time.
+    prune_blocks : bool
+        Whether blocks consistent with joint normality go. False keeps everything that depends on anything; saves
+        about a third of the time.
+    normality_level : float in (0, 1)
+        A block stays if joint normality is rejected at this level. Larger keeps more normal blocks, smaller takes
+        blocks that deviate little; costs no time.
+    prune_duplicates : bool
+        Whether copies of an earlier column, up to shift, scale and sign, go. They carry weight, but no information.
+        Costs one pass over the table.
+    max_rows : int >= 50
+        Rows drawn for the tests: time and memory grow with it, the weakest dependence found shrinks with its root.
+    screen_above : int >= 2
+        Tables with more varying features than this are screened: each feature is first tested against all others
+        at once, which costs O(n_rows^2 n_features), and only the best this many go on to the tests pair by pair. A
+        feature that depends on a single partner among very many may be lost there.
+    guard : "auto", None or OverPruningGuard
+        What gives features back; see `OverPruningGuard`. "auto" is one with its defaults, None switches it off. The
+        rule that a table without any evidence keeps everything cannot be switched off.
+    sentinels : bool
+        Whether removed features stay on watch; costs a few quantiles for each.
     random_state : None, int or RandomState
-        Draws the permutations of the null.
+        Draws the rows for the tests and the guard.
 
     Attributes
     ----------
     support_ : ndarray of bool of shape (n_features,)
         True for features that stay.
     relevance_ : ndarray of shape (n_features,)
-        Strength of the evidence for each feature; larger = more relevant.
+        Minus the natural logarithm of the p-value of "depends on nothing"; larger = more relevant.
+    blocks_ : ndarray of int of shape (n_features,)
+        Features with the same number depend on each other, directly or through others.
+    sentinel_ : MarginalSentinel or None
     report_ : PruningReport
-        Every feature with kind, reason and evidence.
+        Every feature with its kind ("relevant", "constant", "duplicate", "independent noise", "irrelevant block",
+        "harmful"), reason, statistic (= relevance), threshold and p-value. "harmful" is an independent feature whose
+        own extremes lie so far out that they would fill the top of a ranking.
+
+    Raises
+    ------
+    InvalidParameterError
+        In `fit`, if a parameter breaks its rule.
+
+    References
+    ----------
+    .. [1] Benjamini, Hochberg: Controlling the false discovery rate. JRSS B 57(1), 1995.
+    .. [2] Zimek, Schubert, Kriegel: A survey on unsupervised outlier detection in high-dimensional numerical data.
+       Statistical Analysis and Data Mining 5(5), 2012, section 2.2 (what irrelevant attributes do).
 
     Examples
     --------
@@ -53,31 +114,57 @@ class FeaturePruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scik
     >>> rng = np.random.default_rng(0)
     >>> factor = rng.normal(size=(300, 1))
     >>> X = np.hstack([factor + 0.5 * rng.normal(size=(300, 3)), rng.uniform(size=(300, 5))])
-    >>> FeaturePruner(random_state=0).fit(X).support_.tolist()
+    >>> pruner = FeaturePruner(random_state=0).fit(X)
+    >>> pruner.support_.tolist()
     [True, True, True, False, False, False, False, False]
+    >>> print(pruner.report_.summary())
+    features: 5 of 8 removed (independent noise 5)
     """
 
     _parameters: ClassVar[Rules] = {
         "alpha": real(0.0, 1.0, open_low=True, open_high=True),
+        "prune_blocks": boolean(),
         "normality_level": real(0.0, 1.0, open_low=True, open_high=True),
+        "prune_duplicates": boolean(),
         "max_rows": integer(50),
+        "screen_above": integer(2),
+        "guard": either(choice("auto"), nothing(), has_methods("review")),
+        "sentinels": boolean(),
         "random_state": random_state(),
     }
 
     def __init__(
-        self, alpha: float = 0.02, *, normality_level: float = 0.005, max_rows: int = 4000, random_state: Any = None
+        self,
+        alpha: float = 0.015,
+        *,
+        prune_blocks: bool = True,
+        normality_level: float = 0.005,
+        prune_duplicates: bool = True,
+        max_rows: int = 2000,
+        screen_above: int = 5000,
+        guard: Any = "auto",
+        sentinels: bool = True,
+        random_state: Any = None,
     ) -> None:
         self.alpha = alpha
+        self.prune_blocks = prune_blocks
         self.normality_level = normality_level
+        self.prune_duplicates = prune_duplicates
         self.max_rows = max_rows
+        self.screen_above = screen_above
+        self.guard = guard
+        self.sentinels = sentinels
         self.random_state = random_state
+
+    # --------------------------------------------------------------------------------------------- public API
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Decide about every feature of `X`.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+            NaN is missing; that a value is missing may itself depend on other features.
         y : ignored
 
         Returns
@@ -86,102 +173,288 @@ class FeaturePruner(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # scik
         """
         del y
         check_parameters(self, self._parameters)
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        names = getattr(self, "feature_names_in_", None)
-        names = [f"x{i}" for i in range(X.shape[1])] if names is None else list(names)
-        rows = np.sort(rng.choice(len(X), self.max_rows, replace=False)) if len(X) > self.max_rows else slice(None)
-        kind = np.full(X.shape[1], "relevant", dtype=object)
-        kind[~(X.max(axis=0) > X.min(axis=0))] = "constant"
-        varied = np.flatnonzero(kind == "relevant")
-        log_p = np.zeros(X.shape[1])
-        if len(varied) > 1:
-            sample = X[np.ix_(np.arange(len(X))[rows], varied)]
-            log_p[varied], kinds = self._judge(sample)
-            kind[varied] = kinds
-        relevant = kind == "relevant"
-        guards = []
-        if not relevant.any():
-            relevant[:] = True
-            guards.append("no feature depends on another one; without evidence everything stays")
-        self.support_ = relevant
-        self.relevance_ = -log_p
-        records = []
-        for name, keep, what, r in zip(names, relevant, kind, self.relevance_, strict=True):
-            records.append(PruningRecord(name, what, bool(keep), what, float(r), float("nan"), float(np.exp(-r))))
-        self.report_ = PruningReport(records, subject="features", guards=guards)
+        X = self._read(X, reset=True)
+        self._settle(X, self._decide(X))
+        self._recent = None
+        self.changes_ = _changes(self._names(), None, self.support_, self.kinds_)
         return self
 
-    def _judge(self, X: Floats) -> tuple[Floats, NDArray[Any]]:
-        """Evidence and kind (n_features,) of columns that vary."""
-        n_features = X.shape[1]
-        basis = rank_basis(X)
-        first = pair_evidence(basis, edge_log_p=np.log(0.01 / (0.5 * n_features * (n_features - 1))))
-        log_p, partner = first.log_p, first.partner.copy()
-        core = discoveries(log_p, self.alpha)
-        for _ in range(3):
-            if not core.any():
-                break
-            again = pair_evidence(basis, core)
-            grown = np.minimum(np.minimum(again.log_p, joint_log_p(basis, core)) + np.log(2.0), 0.0)
-            closer = (grown < log_p) & ~core
-            partner[closer] = again.partner[closer]
-            log_p = np.where(core, np.minimum(log_p, grown), grown)
-            more = core | discoveries(log_p, self.alpha)
-            if (more == core).all():
-                break
-            core = more
-        kind = np.where(core, "relevant", "independent noise").astype(object)
-        blocks = dependence_blocks(first.edges, n_features)
-        size = np.bincount(blocks)
-        for feature in np.flatnonzero(core & (size[blocks] == 1)):
-            # a column that is not normal by itself cannot share the fate of a normal block
-            if normality_log_p(X[:, [feature]]) > np.log(self.normality_level):
-                blocks[feature] = blocks[partner[feature]]
-        judged = {b: normality_log_p(X[:, core & (blocks == b)]) for b in np.unique(blocks[core])}
-        normal = [b for b, p in judged.items() if p > np.log(self.normality_level)]
-        if len(normal) < len(judged):
-            kind[core & np.isin(blocks, normal)] = "irrelevant block"
-        return log_p, kind
+    def refresh(self, X: Any) -> Self:
+        """Test every feature again on new rows, and change the decision only where they contradict it.
+
+        A removed feature returns if the new rows show that it depends on others (at `alpha`). A kept feature goes
+        only if the new rows show no dependence even at the lenient level 0.2; in between, it stays.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+            New rows of the same table, or of a sibling machine's.
+
+        Returns
+        -------
+        self
+            With `support_`, `report_` and `diff()` brought up to date.
+        """
+        check_is_fitted(self, "support_")
+        check_parameters(self, self._parameters)
+        X = self._read(X, reset=False)
+        before = self.support_.copy()
+        found = self._decide(X)
+        hesitant = before & ~found.support & (found.log_p <= math.log(_RETENTION_LEVEL))
+        hesitant &= found.kinds == "independent noise"
+        if hesitant.any():
+            found.keep(hesitant, f"refresh: {int(hesitant.sum())} features stay, the new rows do not contradict them")
+        self._settle(X, found)
+        self.changes_ = _changes(self._names(), before, self.support_, self.kinds_)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Add rows and test again on the most recent `max_rows` of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Dense rows, in the order of time. The first call must bring at least two.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        del y
+        first = not hasattr(self, "support_")
+        check_parameters(self, self._parameters)
+        rows = self._read(X, reset=first)
+        rows = rows.toarray() if sparse.issparse(rows) else rows
+        held = getattr(self, "_recent", None)
+        recent = rows if held is None else np.vstack([held, rows])
+        recent = recent[-self.max_rows :].copy()
+        if first:
+            self.fit(X)
+        elif len(recent) > 1:
+            self.refresh(recent if not hasattr(self, "feature_names_in_") else self._framed(recent))
+        self._recent = recent
+        return self
+
+    def diff(self) -> pd.DataFrame:
+        """Return what the last `fit`, `refresh` or `partial_fit` changed.
+
+        Returns
+        -------
+        DataFrame with columns ``item, before, after, kind``; one row per feature whose decision changed.
+        """
+        check_is_fitted(self, "support_")
+        return self.changes_.copy()
+
+    def sentinel_flags(self, X: Any) -> Mask:
+        """Tell where a removed feature leaves the range that its fitted column allows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_features); always False for features that stay.
+        """
+        check_is_fitted(self, "support_")
+        return self._sentinel_flags(self._read(X, reset=False))
+
+    def sentinel_alarms(self, X: Any, *, level: float = 0.01) -> list[Any]:
+        """Name the removed features that leave their range in `X` more often than chance allows.
+
+        Such a feature has changed: `refresh` on recent rows tells whether it should come back.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+        level : float in (0, 1)
+            Probability of any false alarm.
+
+        Returns
+        -------
+        list of str
+        """
+        check_is_fitted(self, "support_")
+        table = self._read(X, reset=False)
+        if self.sentinel_ is None:
+            return []
+        return list(self._names()[self.sentinel_.alarms(table, level)])
+
+    @classmethod
+    def from_report(cls, report: PruningReport, *, pruner: FeaturePruner | None = None) -> FeaturePruner:
+        """Start from the decisions of another machine's pruner.
+
+        Parameters
+        ----------
+        report : PruningReport
+            What `report_` was there; its items are the features, in order.
+        pruner : FeaturePruner, optional
+            Gives the parameters; the defaults without it.
+
+        Returns
+        -------
+        FeaturePruner
+            Fitted: it selects the same features at once. `refresh(X)` re-tests them on the sibling's own rows. It has
+            no sentinels before that, as a report does not hold the columns' ranges.
+
+        Raises
+        ------
+        InvalidTableError
+            If the report keeps nothing.
+        """
+        made = cls() if pruner is None else clone(pruner)
+        names = [record.item for record in report.records]
+        made.support_ = np.array([record.kept for record in report.records], dtype=bool)
+        if not made.support_.any():
+            raise InvalidTableError(
+                f"a report to start from must keep at least one feature, got {len(names)} records that keep none; "
+                "fit a FeaturePruner on the table instead."
+            )
+        made.n_features_in_ = len(names)
+        if all(isinstance(name, str) for name in names) and names != [f"x{i}" for i in range(len(names))]:
+            made.feature_names_in_ = np.array(names, dtype=object)
+        made.kinds_ = np.array([record.kind for record in report.records], dtype=object)
+        made.relevance_ = np.nan_to_num(np.array([record.statistic for record in report.records]), nan=0.0)
+        made.blocks_ = np.arange(len(names))
+        made.sentinel_ = None
+        made.report_ = report
+        made.changes_ = _changes(names, None, made.support_, made.kinds_)
+        made._recent = None
+        return made
+
+    # ------------------------------------------------------------------------------------------------ private
+
+    def _read(self, X: Any, *, reset: bool) -> Any:
+        """Check a table at the door: float64 (n_rows, n_features), NaN allowed, CSR if sparse."""
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            accept_sparse="csr",
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2 if reset else 1,
+        )
+
+    def _decide(self, X: Any) -> Decision:
+        """The decision on a checked table (n_rows, n_features)."""
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        most = max(min(self.max_rows, _HELD_CELLS // max(X.shape[1], 1)), 50)
+        rows = np.sort(rng.choice(X.shape[0], most, replace=False)) if X.shape[0] > most else None
+        sample = X if rows is None else X[rows]
+        sample = sample.toarray() if sparse.issparse(sample) else sample
+        constant = _constant_columns(X)
+        guard = OverPruningGuard() if self.guard == "auto" else self.guard
+        return decide(
+            sample,
+            constant,
+            alpha=self.alpha,
+            normality_level=self.normality_level if self.prune_blocks else None,
+            duplicates=self.prune_duplicates,
+            screen_above=self.screen_above,
+            guard=guard,
+            rng=rng,
+        )
+
+    def _settle(self, X: Any, found: Decision) -> None:
+        """Store a decision and its report, and set the sentinels."""
+        self.support_ = found.support
+        self.kinds_ = found.kinds
+        self.blocks_ = found.blocks
+        self.relevance_ = -found.log_p
+        threshold = -math.log(self.alpha)
+        records = [
+            PruningRecord(
+                item=name,
+                kind=str(kind),
+                kept=bool(kept),
+                reason=reason,
+                statistic=float(relevance),
+                threshold=threshold,
+                p_value=math.exp(-relevance),
+            )
+            for name, kind, kept, reason, relevance in zip(
+                self._names(), found.kinds, found.support, found.reasons(self._names()), self.relevance_, strict=True
+            )
+        ]
+        figures = {"false_discovery_rate": self.alpha, "rows_tested": found.n_rows, **found.figures}
+        self.report_ = PruningReport(records, subject="features", guards=found.sentences, figures=figures)
+        self.sentinel_ = MarginalSentinel().fit(X, ~self.support_) if self.sentinels else None
+
+    def _sentinel_flags(self, table: Any) -> Mask:
+        """Flags (n_rows, n_features) of a checked table."""
+        if self.sentinel_ is None:
+            return np.zeros(table.shape, dtype=bool)
+        return self.sentinel_.flags(table)
+
+    def _names(self) -> NDArray[Any]:
+        """Names (n_features,) of the features: those of the frame, or x0, x1, ..."""
+        names = getattr(self, "feature_names_in_", None)
+        return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object) if names is None else names
+
+    def _framed(self, rows: Floats) -> pd.DataFrame:
+        """Checked rows (n_rows, n_features) under the fitted names, for the door."""
+        return pd.DataFrame(rows, columns=self.feature_names_in_)
 
     def _get_support_mask(self) -> Mask:
         """Mask (n_features,) for scikit-learn's selector methods."""
-        check_is_fitted(self)
+        check_is_fitted(self, "support_")
         return self.support_
 
-    @staticmethod
-    def report_of_keeping_all(names: Sequence[Any]) -> PruningReport:
-        """Report of a table whose features were not examined.
+    def __sklearn_tags__(self) -> Any:
+        """Tags: missing values and sparse tables are taken."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
 
-        Parameters
-        ----------
-        names : sequence of str of length n_features
-        """
-        return PruningReport([PruningRecord(n, "not examined", True, "pruning is off") for n in names], "features")
 
-    @staticmethod
-    def report_of_mask(names: Sequence[Any], support: Mask, selector: str) -> PruningReport:
-        """Report of a foreign selector that has none of its own.
+def mask_report(names: Sequence[Any], support: Mask, selector: str | None) -> PruningReport:
+    """Report of a selector that has none of its own, or (None) of features nobody examined.
 
-        Parameters
-        ----------
-        names : sequence of str of length n_features
-        support : ndarray of bool of shape (n_features,)
-        selector : str
-            Name of the selector's class.
-        """
-        words = {True: "kept", False: "deselected"}
-        return PruningReport(
-            [
-                PruningRecord(n, words[bool(s)], bool(s), f"{words[bool(s)]} by {selector}")
-                for n, s in zip(names, support, strict=True)
-            ],
-            "features",
-        )
+    Parameters
+    ----------
+    names : sequence of str of length n_features
+    support : ndarray of bool of shape (n_features,)
+    selector : str or None
+        Name of the selector's class.
+    """
+    records = []
+    for name, kept in zip(names, support, strict=True):
+        if selector is None:
+            records.append(PruningRecord(name, "not examined", True, "feature pruning is switched off"))
+        else:
+            word = "kept" if kept else "deselected"
+            records.append(PruningRecord(name, word, bool(kept), f"{word} by {selector}"))
+    return PruningReport(records, subject="features")
 
-    @staticmethod
-    def rename(report: PruningReport, names: Sequence[Any]) -> PruningReport:
-        """The same report with the items called `names` (n_features,)."""
-        from dataclasses import replace
 
-        return replace(report, records=[replace(r, item=n) for r, n in zip(report.records, names, strict=True)])
+def renamed_report(report: PruningReport, names: Sequence[Any]) -> PruningReport:
+    """The same report with the items called `names` (n_features,)."""
+    return replace(report, records=[replace(r, item=n) for r, n in zip(report.records, names, strict=True)])
+
+
+def _constant_columns(X: Any) -> Mask:
+    """Mask (n_features,) of the columns of a checked table that never vary; missing values do not count."""
+    if sparse.issparse(X):
+        low, high = X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
+        return ~(high > low)
+    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    missing = np.isnan(X).any(axis=0)
+    return ~(high > low) & ~(missing & ~np.isnan(X).all(axis=0))
+
+
+def _changes(names: Any, before: Mask | None, after: Mask, kinds: NDArray[Any]) -> pd.DataFrame:
+    """Frame (n_changes, 4) of the features whose decision changed; `before` None stands for all kept."""
+    before = np.ones(len(after), dtype=bool) if before is None else before
+    words = np.array(["removed", "kept"])
+    which = np.flatnonzero(before != after)
+    return pd.DataFrame(
+        {
+            "item": [names[i] for i in which],
+            "before": words[before[which].astype(int)],
+            "after": words[after[which].astype(int)],
+            "kind": [kinds[i] for i in which],
+        }
+    )

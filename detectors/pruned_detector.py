@@ -19,7 +19,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from detectors.exceptions import InvalidParameterError, InvalidTableError
 from detectors.explanation import occlusion_shares, shares
-from detectors.feature_pruner import FeaturePruner
+from detectors.feature_pruner import FeaturePruner, mask_report, renamed_report
 from detectors.parameters import (
     Rule,
     Rules,
@@ -270,7 +270,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if selector is None:
             self.pruner_ = None
             self.support_ = np.ones(self.n_features_in_, dtype=bool)
-            self.report_ = FeaturePruner.report_of_keeping_all(names)
+            self.report_ = mask_report(names, self.support_, None)
             return
         self.pruner_ = seeded(clone(selector), self.random_state)
         self.pruner_.fit(X)
@@ -282,9 +282,9 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         report = getattr(self.pruner_, "report_", None)
         if isinstance(report, PruningReport):
-            self.report_ = FeaturePruner.rename(report, names)
+            self.report_ = renamed_report(report, names)
         else:
-            self.report_ = FeaturePruner.report_of_mask(names, self.support_, type(self.pruner_).__name__)
+            self.report_ = mask_report(names, self.support_, type(self.pruner_).__name__)
 
     def _kept(self, X: Any) -> Any:
         """Columns (n_rows, n_kept) of a checked table that the engine sees."""

@@ -15,7 +15,15 @@ from scipy.special import gammaincc, gammaln, ndtri
 
 from detectors.kernels.dependence import column_midranks, gather_pairs
 
-__all__ = ["PairEvidence", "RankBasis", "discoveries", "joint_log_p", "pair_evidence", "rank_basis"]
+__all__ = [
+    "PairEvidence",
+    "RankBasis",
+    "association_log_p",
+    "discoveries",
+    "joint_log_p",
+    "pair_evidence",
+    "rank_basis",
+]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -96,18 +104,32 @@ def rank_basis(X: Floats) -> RankBasis:
     >>> basis.active.tolist()
     [[True, True], [True, False]]
     """
-    columns = np.ascontiguousarray(X.T)
+    n_rows, n_features = X.shape
+    n_functions = 3 if np.isnan(X).any() else 2
+    functions = np.zeros((n_functions, n_features, n_rows), dtype=np.float32)
+    kurtosis = np.zeros((n_functions, n_features))
+    for first in range(0, n_features, _BLOCK):
+        made = _column_functions(np.ascontiguousarray(X[:, first : first + _BLOCK].T), n_functions)
+        for number, function in enumerate(made):
+            functions[number, first : first + _BLOCK] = function
+            kurtosis[number, first : first + _BLOCK] = _kurtosis(function)
+    active = np.abs(functions).max(axis=2, initial=0.0) > 0
+    return RankBasis(functions, np.where(active, kurtosis, 0.0), active)
+
+
+def _column_functions(columns: Floats, n_functions: int) -> list[Floats]:
+    """Orthonormal functions, `n_functions` times (n_features, n_rows), of `columns` (n_features, n_rows)."""
     u = column_midranks(columns, np.argsort(columns, axis=1))
-    missing = np.isnan(u)
-    level = u - 0.5
+    candidates = [u - 0.5]
     with np.errstate(invalid="ignore"):
-        spread = ndtri(u) ** 2
-    candidates = [level, spread]
+        candidates.append(ndtri(u) ** 2)
+    missing = np.isnan(u)
     if missing.any():
+        present = np.maximum((~missing).sum(axis=1, keepdims=True), 1)
         for function in candidates:
-            present = np.maximum((~missing).sum(axis=1, keepdims=True), 1)
             function -= np.nansum(function, axis=1, keepdims=True) / present
             function[missing] = 0.0
+    if n_functions == 3:
         candidates.append(missing.astype(np.float64))
     made: list[Floats] = []
     for number, function in enumerate(candidates):
@@ -121,9 +143,7 @@ def rank_basis(X: Floats) -> RankBasis:
         if number:
             scaled[_kurtosis(scaled) > _KURTOSIS_LIMIT] = 0.0
         made.append(scaled)
-    kurtosis = np.array([_kurtosis(function) for function in made])
-    active = np.array([np.abs(function).max(axis=1, initial=0.0) > 0 for function in made])
-    return RankBasis(np.array(made, dtype=np.float32), np.where(active, kurtosis, 0.0), active)
+    return made
 
 
 def _kurtosis(functions: Floats) -> Floats:
@@ -248,6 +268,38 @@ def joint_log_p(basis: RankBasis, group: Mask) -> Floats:
         spread += basis.kurtosis[f] * (diagonal - n_others**2 / n_rows)
         mean += np.where(basis.active[f], n_others, 0.0)
         variance += np.where(basis.active[f], np.maximum(spread, 0.5 * inner), 0.0)
+    return _gamma_log_p(total, mean, variance)
+
+
+def association_log_p(basis: RankBasis, values: Floats) -> Floats:
+    """Test every feature for dependence on one more quantity, such as a score of the rows.
+
+    Parameters
+    ----------
+    basis : RankBasis
+    values : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        Logarithms of p-values, not corrected for the number of features.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(300, 2))
+    >>> (association_log_p(rank_basis(x), np.abs(x[:, 1])) < np.log(1e-6)).tolist()
+    [False, True]
+    """
+    other = rank_basis(values[:, None])
+    total, mean, variance = np.zeros((3, basis.n_features))
+    for f in range(len(basis.functions)):
+        for g in np.flatnonzero(other.active[:, 0]):
+            r = (basis.functions[f] @ other.functions[g, 0]).astype(np.float64)
+            both = basis.active[f]
+            total += np.where(both, (basis.n_rows - 1) * r * r, 0.0)
+            mean += both
+            spread = np.maximum(2.0 + basis.kurtosis[f] * other.kurtosis[g, 0] / basis.n_rows, 0.5)
+            variance += np.where(both, spread, 0.0)
     return _gamma_log_p(total, mean, variance)
 
 

@@ -1,0 +1,298 @@
+"""The decision about every feature of a table: criteria, blocks and guard put together.
+
+Law: evidence first (`relevance`, `blocks`), then the guard, which only gives back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.blocks import dependence_blocks, normality_log_p
+from detectors.relevance import RankBasis, discoveries, joint_log_p, pair_evidence, rank_basis
+
+__all__ = ["Decision", "decide", "duplicate_columns"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
+
+_EDGE_LEVEL = 0.01  # probability of any false edge between blocks, over all pairs
+_GROWTH_ROUNDS = 3
+_NORMALITY_ROWS = 1000  # more rows would reject normality for deviations that no detector can see
+_HARMFUL = 12.0  # normal scores (robust) beyond which an independent column tops every ranking
+
+
+@dataclass
+class Decision:
+    """What becomes of every feature.
+
+    Parameters
+    ----------
+    kinds : ndarray of str of shape (n_features,)
+    log_p : ndarray of shape (n_features,)
+        Natural logarithm of the p-value of "depends on nothing".
+    partner : ndarray of int of shape (n_features,)
+        Strongest partner, or the original of a duplicate; -1 for none.
+    blocks : ndarray of int of shape (n_features,)
+    support : ndarray of bool of shape (n_features,)
+    n_rows : int
+        Rows that were tested.
+    sentences : list of str
+        What the guards said.
+    figures : dict
+        Totals worth telling.
+    """
+
+    kinds: NDArray[Any]
+    log_p: Floats
+    partner: Numbers
+    blocks: Numbers
+    support: Mask
+    n_rows: int
+    sentences: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+    returned: Mask | None = None
+
+    def keep(self, which: Mask, sentence: str) -> None:
+        """Keep the features `which` (n_features,) whatever was found, and say why."""
+        self.support = self.support | which
+        self.returned = which if self.returned is None else self.returned | which
+        self.sentences.append(sentence)
+
+    def reasons(self, names: NDArray[Any]) -> list[str]:
+        """One sentence per feature, with `names` (n_features,)."""
+        back = np.zeros(len(self.kinds), dtype=bool) if self.returned is None else self.returned
+        sentences = []
+        for kind, partner, log_p, returned in zip(self.kinds, self.partner, self.log_p, back, strict=True):
+            p = f"{math.exp(log_p):.2g}" if log_p > -600 else "1e-260 or less"
+            other = names[partner] if partner >= 0 else "another feature"
+            text = {
+                "relevant": f"depends on other features, most on {other} (p = {p})",
+                "constant": "never varies",
+                "duplicate": f"copy of {other} up to shift, scale and sign",
+                "independent noise": f"depends on no other feature (smallest p = {p})",
+                "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
+                "irrelevant block": "its block is consistent with a joint normal law, others are not",
+            }[str(kind)]
+            sentences.append(f"{text}; kept by a guard" if returned else text)
+        return sentences
+
+
+def decide(
+    X: Floats,
+    constant: Mask,
+    *,
+    alpha: float,
+    normality_level: float | None,
+    duplicates: bool,
+    screen_above: int,
+    guard: Any,
+    rng: np.random.Generator,
+) -> Decision:
+    """Decide about every column of a row sample.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        NaN is missing.
+    constant : ndarray of bool of shape (n_features,)
+        Columns that do not vary in the whole table.
+    alpha, normality_level, duplicates, screen_above, guard
+        As in `FeaturePruner`; `normality_level` None leaves the blocks alone.
+    rng : numpy Generator
+
+    Returns
+    -------
+    Decision
+    """
+    n_rows, n_features = X.shape
+    kinds = np.full(n_features, "independent noise", dtype=object)
+    kinds[constant] = "constant"
+    partner = np.full(n_features, -1, dtype=np.int64)
+    if duplicates:
+        original = duplicate_columns(X)
+        copies = (original >= 0) & ~constant
+        kinds[copies] = "duplicate"
+        partner[copies] = original[copies]
+    tested = np.flatnonzero(kinds == "independent noise")
+    log_p, blocks = np.zeros(n_features), np.arange(n_features)
+    found = Decision(kinds, log_p, partner, blocks, np.zeros(n_features, dtype=bool), n_rows)
+    basis = rank_basis(X[:, tested])
+    if len(tested) > 1:
+        names = _screened(basis, screen_above)
+        part = _sub_basis(basis, names)
+        sub, evidence, best, labels = _judge(X[:, tested[names]], part, alpha, normality_level)
+        kinds[tested[names]] = sub
+        log_p[tested[names]] = evidence
+        partner[tested[names]] = np.where(best >= 0, tested[names][best], -1)
+        blocks[tested[names]] = n_features + labels
+    found.blocks = np.unique(blocks, return_inverse=True)[1].astype(np.int64)
+    found.support = kinds == "relevant"
+    if not found.support.any():
+        untouched = ~np.isin(kinds, ("constant", "duplicate"))
+        found.keep(
+            untouched if untouched.any() else np.ones(n_features, dtype=bool),
+            "no feature depends on another one: without evidence everything that varies stays",
+        )
+    elif guard is not None:
+        _ask_guard(found, guard, X, basis, tested, alpha, normality_level, rng)
+    _name_harmful(found, X)
+    return found
+
+
+def _ask_guard(
+    found: Decision,
+    guard: Any,
+    X: Floats,
+    basis: RankBasis,
+    tested: NDArray[np.intp],
+    alpha: float,
+    normality_level: float | None,
+    rng: np.random.Generator,
+) -> None:
+    """Let the guard give features of `tested` (n_tested,) back."""
+
+    def judge(rows: NDArray[np.intp]) -> Mask:
+        half = X[np.ix_(rows, tested)]
+        return np.asarray(_judge(half, rank_basis(half), alpha, normality_level)[0] == "relevant")
+
+    verdict = guard.review(basis, found.support[tested], found.log_p[tested], judge, rng)
+    found.figures["agreement_with_unpruned"] = round(float(verdict.agreement), 4)
+    returned = np.zeros(len(found.support), dtype=bool)
+    returned[tested] = verdict.returned
+    if returned.any():
+        found.support = found.support | returned
+        found.returned = returned
+    found.sentences.extend(verdict.sentences)
+
+
+def _screened(basis: RankBasis, screen_above: int) -> NDArray[np.intp]:
+    """Numbers of the features of `basis` that go on to the tests pair by pair, at most `screen_above`."""
+    if basis.n_features <= screen_above:
+        return np.arange(basis.n_features)
+    flat = basis.functions.reshape(-1, basis.n_rows)
+    kernel = (flat.T @ flat).astype(np.float64)  # a feature's own part adds its number of functions: a constant
+    joint = np.zeros(basis.n_features)
+    for functions, kurtosis in zip(basis.functions, basis.kurtosis, strict=True):
+        quadratic = np.einsum("ij,ij->i", functions @ kernel.astype(np.float32), functions).astype(np.float64)
+        joint += quadratic / np.sqrt(2.0 + np.maximum(kurtosis, 0.0))  # a peaked function scatters more
+    return np.sort(np.argsort(-joint, kind="stable")[:screen_above])
+
+
+def _sub_basis(basis: RankBasis, names: NDArray[np.intp]) -> RankBasis:
+    """The functions of some features."""
+    if len(names) == basis.n_features:
+        return basis
+    return RankBasis(basis.functions[:, names], basis.kurtosis[:, names], basis.active[:, names])
+
+
+def _judge(
+    X: Floats, basis: RankBasis, alpha: float, normality_level: float | None
+) -> tuple[NDArray[Any], Floats, Numbers, Numbers]:
+    """Kind, evidence, strongest partner and block, each (n_features,), of columns `X` (n_rows, n_features)."""
+    n_features = X.shape[1]
+    first = pair_evidence(basis, edge_log_p=math.log(_EDGE_LEVEL / max(0.5 * n_features * (n_features - 1), 1.0)))
+    log_p, partner = first.log_p, first.partner.copy()
+    core = discoveries(log_p, alpha)
+    for _ in range(_GROWTH_ROUNDS if core.any() else 0):
+        again = pair_evidence(basis, core)
+        grown = np.minimum(np.minimum(again.log_p, joint_log_p(basis, core)) + math.log(2.0), 0.0)
+        closer = (grown < log_p) & ~core & (again.partner >= 0)
+        partner[closer] = again.partner[closer]
+        log_p = np.where(core, np.minimum(log_p, grown), grown)
+        more = core | discoveries(log_p, alpha)
+        if (more == core).all():
+            break
+        core = more
+    kinds = np.where(core, "relevant", "independent noise").astype(object)
+    blocks = dependence_blocks(first.edges, n_features)
+    if normality_level is not None and core.any():
+        few = X[:: max(1, len(X) // _NORMALITY_ROWS)][:_NORMALITY_ROWS]
+        kinds[_normal_blocks(few, core, blocks, partner, math.log(normality_level))] = "irrelevant block"
+    return kinds, log_p, partner, blocks
+
+
+def _normal_blocks(X: Floats, core: Mask, blocks: Numbers, partner: Numbers, level: float) -> Mask:
+    """Mask (n_features,) of the features in `core` whose block is consistent with joint normality.
+
+    Writes into `blocks`: a feature that is alone in its block, and normal by itself, joins that of its partner. (A
+    column that is not normal by itself cannot share the fate of a normal block.)
+    """
+    size = np.bincount(blocks)
+    for feature in np.flatnonzero(core & (size[blocks] == 1)):
+        if normality_log_p(X[:, [feature]]) > level:
+            blocks[feature] = blocks[partner[feature]]
+    judged = {block: normality_log_p(X[:, core & (blocks == block)]) for block in np.unique(blocks[core])}
+    normal = [block for block, log_p in judged.items() if log_p > level]
+    if len(normal) == len(judged):
+        return np.zeros(len(core), dtype=bool)
+    return np.asarray(core & np.isin(blocks, normal))
+
+
+def duplicate_columns(X: Floats) -> Numbers:
+    """Find columns that copy an earlier one up to shift, scale and sign.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        NaN must be missing in the same rows.
+
+    Returns
+    -------
+    ndarray of int of shape (n_features,)
+        The first column of the same information; -1 for originals and columns that do not vary.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(50, 2))
+    >>> duplicate_columns(np.column_stack([x, 3.0 - 2.0 * x[:, 0]])).tolist()
+    [-1, -1, 0]
+    """
+    missing = np.isnan(X)
+    present = np.maximum((~missing).sum(axis=0), 1)
+    filled = np.where(missing, 0.0, X)
+    centred = np.where(missing, 0.0, filled - filled.sum(axis=0) / present)
+    size = np.sqrt(np.einsum("ij,ij->j", centred, centred))
+    varies = size > 1e-12 * np.maximum(np.abs(filled).max(axis=0, initial=0.0), 1e-300)
+    scaled = np.divide(centred, size, out=np.zeros_like(centred), where=varies)
+    probe = np.random.default_rng(0).normal(size=len(X))
+    mark = np.abs(probe @ scaled) + probe[::-1] @ missing
+    order = np.argsort(mark, kind="stable")
+    original = np.full(X.shape[1], -1, dtype=np.int64)
+    for place in range(1, len(order)):
+        j = order[place]
+        for earlier in order[max(0, place - 8) : place][::-1]:
+            if mark[j] - mark[earlier] > 1e-9 or not (varies[j] and varies[earlier]):
+                break
+            same = abs(abs(float(scaled[:, j] @ scaled[:, earlier])) - 1.0) < 1e-12
+            if same and (missing[:, j] == missing[:, earlier]).all():
+                root = original[earlier] if original[earlier] >= 0 else earlier
+                original[j] = root
+                break
+    return _first_of_each(original)
+
+
+def _first_of_each(original: Numbers) -> Numbers:
+    """The same groups (n_features,) with the lowest number as the original of each."""
+    result = np.full(len(original), -1, dtype=np.int64)
+    for root in np.unique(original[original >= 0]):
+        members = np.append(np.flatnonzero(original == root), root)
+        result[members] = members.min()
+        result[members.min()] = -1
+    return result
+
+
+def _name_harmful(found: Decision, X: Floats) -> None:
+    """Call removed independent features "harmful" whose extremes lie far out of their own middle half."""
+    which = np.flatnonzero((found.kinds == "independent noise") & ~found.support)
+    if not len(which):
+        return
+    low, middle, high = np.nanquantile(X[:, which], [0.25, 0.5, 0.75], axis=0)
+    scale = (high - low) / 1.349
+    reach = np.nanmax(np.abs(X[:, which] - middle), axis=0)
+    found.kinds[which[(scale > 0) & (reach > _HARMFUL * scale)]] = "harmful"

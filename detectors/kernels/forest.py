@@ -11,7 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["collapse_costs", "forest_depths", "forest_leaves", "forest_scores", "forest_scores_parallel"]
+__all__ = [
+    "collapse_costs",
+    "forest_depths",
+    "forest_leaves",
+    "forest_scores",
+    "forest_scores_parallel",
+    "preorder_links",
+]
 
 _BLOCK = 128  # rows that go through one tree together: the tree stays in the cache, the rows do not wait for each other
 _FEW = 4  # up to this many rows go one by one, and stop at their leaf
@@ -177,3 +184,54 @@ def collapse_costs(child, value, counts):
             added = 0.0
         price[node] = max(added, price[left], price[right])
     return price, mean
+
+
+@njit(cache=True)
+def preorder_links(leaf):
+    """Children, roots and heights of trees in preorder, from their leaves alone.
+
+    Parameters
+    ----------
+    leaf : bool (n_nodes,)
+
+    Returns
+    -------
+    child : uint32 (2 * n_nodes,)
+    roots : int64 (n_trees,), empty if the mask ends inside a tree
+    heights : int64 (n_trees,)
+    """
+    n_nodes = leaf.shape[0]
+    child = np.empty(2 * n_nodes, np.uint32)
+    roots = np.empty(n_nodes, np.int64)
+    heights = np.zeros(n_nodes, np.int64)
+    waiting = np.empty(n_nodes + 1, np.int64)  # inner nodes whose right child is still to come
+    depth = np.zeros(n_nodes + 1, np.int64)
+    n_waiting = 0
+    n_trees = 0
+    at_root = True
+    level = 0
+    for node in range(n_nodes):
+        if at_root:
+            roots[n_trees] = node
+            n_trees += 1
+            level = 0
+            at_root = False
+        heights[n_trees - 1] = max(heights[n_trees - 1], level)
+        if leaf[node]:
+            child[2 * node] = node
+            child[2 * node + 1] = node
+            if n_waiting == 0:
+                at_root = True
+            else:
+                n_waiting -= 1
+                child[2 * waiting[n_waiting] + 1] = node + 1
+                level = depth[n_waiting] + 1
+        else:
+            child[2 * node] = node + 1
+            waiting[n_waiting] = node
+            depth[n_waiting] = level
+            n_waiting += 1
+            level += 1
+    if not at_root:
+        n_trees = 0
+    return child, roots[:n_trees], heights[:n_trees]

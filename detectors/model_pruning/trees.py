@@ -6,6 +6,7 @@ counted in decisions; lower score = more abnormal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
 
-from detectors.kernels.forest import collapse_costs, forest_leaves, forest_scores, forest_scores_parallel
+from detectors.kernels.forest import (
+    collapse_costs,
+    forest_leaves,
+    forest_scores,
+    forest_scores_parallel,
+    preorder_links,
+)
 from detectors.report import PruningRecord, PruningReport
 
 __all__ = ["FlatForest", "grow_until_stable", "mean_path_length", "prune_forest", "rank_correlation"]
@@ -166,6 +173,39 @@ class FlatForest:
             heights,
             self.normaliser,
         )
+
+    def compact(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that the others follow from, in the narrowest types that hold them exactly."""
+        leaf = self.is_leaf
+        inner = ~leaf
+        value = self.value[leaf]
+        narrow = value.astype(np.float32)
+        widest = int(self.feature.max(initial=0))
+        kind = np.uint8 if widest < 1 << 8 else np.uint16 if widest < 1 << 16 else np.uint32
+        return {
+            "leaf": np.packbits(leaf),
+            "n_nodes": np.array([self.n_nodes], dtype=np.int64),
+            "feature": self.feature[inner].astype(kind),
+            "threshold": self.threshold[inner],
+            "missing_left": np.packbits(self.missing_left[inner]) if self.missing_left.any() else np.zeros(0, np.uint8),
+            "value": narrow if (narrow == value).all() else value,
+        }
+
+    @classmethod
+    def from_compact(cls, arrays: Mapping[str, NDArray[Any]], normaliser: float) -> FlatForest:
+        """Build the forest from what `compact` gave; ValueError if the arrays describe none."""
+        n_nodes = int(arrays["n_nodes"][0])
+        leaf = np.unpackbits(arrays["leaf"], count=n_nodes).astype(bool)
+        child, roots, heights = preorder_links(leaf)
+        inner = ~leaf
+        if len(roots) == 0 or any(len(arrays[k]) != inner.sum() for k in ("feature", "threshold")):
+            raise ValueError("the arrays describe no forest")
+        feature, threshold = np.zeros(n_nodes, np.uint32), np.zeros(n_nodes, np.float32)
+        missing_left, value = np.zeros(n_nodes, np.uint8), np.zeros(n_nodes)
+        feature[inner], threshold[inner], value[leaf] = arrays["feature"], arrays["threshold"], arrays["value"]
+        if len(arrays["missing_left"]):
+            missing_left[inner] = np.unpackbits(arrays["missing_left"], count=int(inner.sum()))
+        return cls(feature, threshold, child, missing_left, value, roots, heights, normaliser)
 
 
 def mean_path_length(n_rows: NDArray[Any]) -> Floats:

@@ -113,7 +113,7 @@ def clean_column(
         out[wrong | missing] = filled[wrong | missing]
         if lower is not None or upper is not None:
             out = np.where(wrong | missing, np.clip(out, lower, upper), out)
-        elif x[trusted].min() >= 0.0:
+        elif x[~(wrong | missing)].min() >= 0.0:
             out = np.where(wrong | missing, np.maximum(out, 0.0), out)
     return ColumnCleaning(
         out, standard_error, wrong & ~missing, sorted(changes, key=lambda c: (c.start, c.stop)), guards, periods, model

@@ -27,6 +27,8 @@ _BISQUARE = 4.685  # 95 % efficiency at the normal distribution (Huber & Ronchet
 _STL_BISQUARE = 6.0  # Cleveland et al., J. Official Statistics 6 (1990) 3-73, section 2.4
 _CYCLES = 7  # half-window of the seasonal smoother, in cycles
 _MAX_ORDER = 6
+import os
+_PW=float(os.environ.get('PW','.5'))
 _SEASON_GAIN = 0.1  # a longer season must take off this share of the typical remainder, out of sample
 
 
@@ -57,12 +59,20 @@ class SeriesModel:
         return np.where(missing, 0.0, 1.0 / self.scale**2)
 
 
-def seasonal_scale(x: Floats, period: int) -> float:
-    """Typical unpredictability of `x` (n_timepoints,) a season ahead: MAD of its seasonal differences over sqrt(2)."""
-    lag = period if x.size > 2 * period else 1
-    steps = x[lag:] - x[:-lag]
-    steps = steps[np.isfinite(steps)]
-    return float(_MAD * np.median(np.abs(steps - np.median(steps))) / np.sqrt(2)) if steps.size else 0.0
+def seasonal_scale(x: Floats, period: int, *, robust: bool) -> float:
+    """Unpredictability of `x` (n_timepoints,) a season ahead: scale of its seasonal differences over sqrt(2).
+
+    The smaller of that and of the scale of its simple differences; the standard deviation, or by the MAD.
+    """
+    scales = []
+    for lag in {1, period}:
+        if x.size <= 2 * lag:
+            continue
+        steps = x[lag:] - x[:-lag]
+        steps = steps[np.isfinite(steps)]
+        if steps.size:
+            scales.append(_MAD * np.median(np.abs(steps - np.median(steps))) if robust else np.std(steps))
+    return float(min(scales)) / np.sqrt(2) if scales else 0.0
 
 
 def _phase_medians(x: Floats, period: int) -> Floats:
@@ -122,17 +132,19 @@ def seasonal_parts(x: Floats, trusted: Mask, periods: tuple[int, ...], n_rounds:
 
 
 def longer_periods(x: Floats, trusted: Mask, period: int, most: int = 12) -> tuple[int, ...]:
-    """Return the multiple of `period` that predicts the remainder of `x` best out of sample; empty if none does.
+    """Return the multiple of `period` that predicts the remainder of `x` out of sample; empty if none does.
 
-    A cycle's phase is predicted by the median of the other cycles.
+    A cycle's phase is predicted by the median of the other cycles. The multiple must beat both no prediction and every
+    multiple that does not contain it: a gain that all share comes from elsewhere.
     """
     seasonal, trend = _start(x, trusted, (period,))
     rest = np.where(trusted, x - trend - seasonal[:, 0], np.nan)
-    best, gain = (), _SEASON_GAIN
+    typical = np.nanmedian(np.abs(rest))
+    losses: dict[int, float] = {}
     for factor in range(2, most + 1):
         long = factor * period
         cycles = x.size // long
-        if cycles < 3:
+        if cycles < 3 or not typical > 0:
             break
         table = rest[: cycles * long].reshape(cycles, long)
         left_out = np.empty_like(table)
@@ -140,11 +152,14 @@ def longer_periods(x: Floats, trusted: Mask, period: int, most: int = 12) -> tup
             warnings.simplefilter("ignore", RuntimeWarning)  # phases without values stay NaN and count for nothing
             for k in range(cycles):
                 left_out[k] = np.nanmedian(np.delete(table, k, axis=0), axis=0)
-            before = np.nanmedian(np.abs(table))
-            after = np.nanmedian(np.abs(table - left_out))
-        if before > 0 and 1.0 - after / before > gain:
-            best, gain = (long,), 1.0 - after / before
-    return best
+        losses[factor] = float(np.nanmedian(np.abs(table - left_out)) / typical)
+    if not losses:
+        return ()
+    best = min(losses, key=lambda factor: losses[factor])
+    others = [loss for factor, loss in losses.items() if factor % best]
+    if losses[best] < (1.0 - _SEASON_GAIN) * min([1.0, *others]):
+        return (best * period,)
+    return ()
 
 
 def _autoregression(a: Floats, order: int, n_iterations: int = 5) -> tuple[Floats, float]:
@@ -177,10 +192,11 @@ def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
         medians = _phase_medians(size, period)
         medians = np.convolve(np.r_[medians[-1], medians, medians[0]], [0.25, 0.5, 0.25], "valid")
         if medians.mean() > 0:
-            by_phase = np.resize(np.sqrt(np.maximum(medians / medians.mean(), 0.1)), e.size)
+            by_phase = np.resize(np.maximum(medians / medians.mean(), 0.1) ** _PW, e.size)
     local = _MAD * running_median(size / by_phase, max(2 * period, 30))
     local = np.where(np.isnan(local), typical, local)
-    return np.maximum(by_phase * np.maximum(local, 0.25 * typical), 1e-300)
+    floor = 1e-2 * float(np.std(e[judged])) if judged.any() else 0.0
+    return np.maximum(by_phase * np.maximum(local, 0.25 * typical), max(floor, 1e-300))
 
 
 def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:

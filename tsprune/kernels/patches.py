@@ -35,7 +35,7 @@ def innovations(a: Floats, phi: Floats) -> Floats:
 
 @njit(cache=True)
 def patch_fit(
-    e: Floats, v: Floats, ve_sum: Floats, v_sum: Floats, sums: Floats, start: int, stop: int
+    e: Floats, v: Floats, ve_sum: Floats, v_sum: Floats, sums: Floats, start: int, stop: int, back: float
 ) -> tuple[float, float, float]:
     """Return sum(v x e), sum(v x x) of the patch `start .. stop - 1`, and how much two free innovations explain.
 
@@ -53,7 +53,7 @@ def patch_fit(
         xe += last * (ve_sum[stop] - ve_sum[middle])
         xx += last * last * (v_sum[stop] - v_sum[middle])
     for t in range(stop, min(stop + order - 1, n)):
-        x = (sums[t - start] if t - start < order else last) - sums[t - stop]
+        x = (sums[t - start] if t - start < order else last) - back * sums[t - stop]
         xe += v[t] * x * e[t]
         xx += v[t] * x * x
     free = v[start] * e[start] * e[start]
@@ -73,6 +73,7 @@ def best_patches(
     longest: int,
     misfit: float,
     least: float,
+    back: float,
     z_best: Floats,
     stop_best: Integers,
 ) -> None:
@@ -91,13 +92,49 @@ def best_patches(
         z_best[start], stop_best[start] = 0.0, start + 1
         if v[start] <= 0.0:
             continue
-        for stop in range(start + shortest, min(start + longest, n - 1) + 1):
-            xe, xx, free = patch_fit(e, v, ve_sum, v_sum, sums, start, stop)
+        for stop in range(start + shortest, min(start + longest, n) + 1):
+            xe, xx, free = patch_fit(e, v, ve_sum, v_sum, sums, start, stop, back)
             if xx <= 0.0:
                 continue
             z = xe / np.sqrt(xx)
             if abs(z) > abs(z_best[start]) and abs(xe) >= least * xx and free - z * z <= max(misfit, 0.1 * z * z):
                 z_best[start], stop_best[start] = z, stop
+
+
+@njit(cache=True)
+def best_pairs(
+    e: Floats, v: Floats, phi: Floats, low: int, high: int, misfit: float, least: float, cost: float,
+    z_best: Floats, size_best: Floats,
+) -> None:
+    """Write for every start in [low, high) the evidence for two neighbouring rows off by sizes of their own.
+
+    `size_best` (n_timepoints, 2) receives the sizes; `z_best` is the root of the chi-square less `cost` for the
+    second size. Both sizes must reach `least`.
+    """
+    n, order = e.shape[0], phi.shape[0]
+    for start in range(max(low, 0), min(high, n)):
+        z_best[start] = 0.0
+        if start + 3 > n or v[start] <= 0.0 or v[start + 1] <= 0.0:
+            continue
+        aa, ab, bb, ae, be = 0.0, 0.0, 0.0, 0.0, 0.0
+        for t in range(start, min(start + order + 1, n)):
+            first = phi[t - start] if t - start < order else 0.0
+            second = phi[t - start - 1] if t > start else 0.0
+            aa += v[t] * first * first
+            ab += v[t] * first * second
+            bb += v[t] * second * second
+            ae += v[t] * first * e[t]
+            be += v[t] * second * e[t]
+        spread = aa * bb - ab * ab
+        if spread <= 1e-9 * aa * bb:
+            continue
+        first, second = (bb * ae - ab * be) / spread, (aa * be - ab * ae) / spread
+        evidence = first * ae + second * be - cost
+        free = v[start] * e[start] ** 2 + v[start + 2] * e[start + 2] ** 2
+        if min(abs(first), abs(second)) < least or evidence <= 0.0 or free - evidence > max(misfit, 0.1 * evidence):
+            continue
+        z_best[start] = np.sqrt(evidence)
+        size_best[start, 0], size_best[start, 1] = first, second
 
 
 @njit(cache=True)
@@ -110,6 +147,8 @@ def search_patches(
     threshold: float,
     misfit: float,
     least: float,
+    cost: float,
+    back: float,
     most: int,
 ) -> tuple[Integers, Integers, Floats, Floats, Floats]:
     """Take the patches out of `a` one by one, the strongest first, while |z| exceeds `threshold`.
@@ -131,39 +170,49 @@ def search_patches(
     rest = a.copy()
     e = innovations(rest, phi)
     z_best, stop_best = np.zeros(n), np.zeros(n, np.int64)
+    z_pair, pair = np.zeros(n), np.zeros((n, 2))
     starts, stops = np.empty(most, np.int64), np.empty(most, np.int64)
     sizes, zs = np.empty(most), np.empty(most)
     taken = np.zeros(n, np.bool_)
-    found, reach = 0, shortest
+    found, reach, low, high = 0, shortest, 0, n
     while True:
-        best_patches(e, v, sums, 0, n, shortest, reach, misfit, least, z_best, stop_best)
-        for t in range(n):
-            if taken[t]:
+        best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best)
+        if reach > 1 and back > 0.0:
+            best_pairs(e, v, phi, low, high, misfit, least, cost, z_pair, pair)
+        for t in range(max(low, 0), min(high, n)):
+            if taken[t]:  # a place is taken once
                 z_best[t] = 0.0
-        while found < most:
-            start = int(np.argmax(np.abs(z_best)))
-            if abs(z_best[start]) <= threshold:
+                z_pair[t] = 0.0
+        start, double = int(np.argmax(np.abs(z_best))), int(np.argmax(z_pair))
+        as_pair = z_pair[double] > abs(z_best[start])
+        strongest = z_pair[double] if as_pair else z_best[start]
+        if found >= most or abs(strongest) <= threshold:
+            if reach >= longest or found >= most:
                 break
+            reach = longest
+            low, high = 0, n
+            continue
+        if as_pair:
+            start, stop = double, double + 2
+            first, second = pair[start, 0], pair[start, 1]
+            size = first if abs(first) > abs(second) else second
+            rest[start] -= first
+            rest[start + 1] -= second
+            taken[start + 1] = True
+        else:
             stop = stop_best[start]
             xx = 0.0
             for t in range(start, min(stop + order - 1, n)):
-                x = sums[min(t - start, order - 1)] - (sums[min(t - stop, order - 1)] if t >= stop else 0.0)
+                x = sums[min(t - start, order - 1)] - (back * sums[min(t - stop, order - 1)] if t >= stop else 0.0)
                 xx += v[t] * x * x
             size = z_best[start] / np.sqrt(xx)
-            starts[found], stops[found], sizes[found], zs[found] = start, stop, size, z_best[start]
-            found += 1
-            taken[start] = True
-            for t in range(start, stop):
-                rest[t] -= size
-            e = innovations(rest, phi)
-            low, high = start - reach - order, stop + order + 1
-            best_patches(e, v, sums, low, high, shortest, reach, misfit, least, z_best, stop_best)
-            for t in range(max(low, 0), min(high, n)):
-                if taken[t]:  # a place is taken once
-                    z_best[t] = 0.0
-        if reach >= longest:
-            break
-        reach = min(2 * reach, longest)
+            for t in range(start, n if back < 0.0 else stop):
+                rest[t] -= size * (2.0 if t >= stop else 1.0)
+        starts[found], stops[found], sizes[found], zs[found] = start, stop, size, strongest
+        found += 1
+        taken[start] = True
+        e = innovations(rest, phi)
+        low, high = start - reach - order, stop + order + 1
     return starts[:found], stops[:found], sizes[:found], zs[:found], rest
 
 

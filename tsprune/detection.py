@@ -1,0 +1,404 @@
+"""SeriesDetector: one score per time point, from a series to a threshold.
+
+Law: a season goes only where held-out cycles confirm it, a feature only on evidence. Scores follow scikit-learn:
+lower = more abnormal, labels -1 / +1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from detectors import PrunedDetector, PrunedIsolationForest
+from detectors.parameters import (
+    Rules,
+    boolean,
+    check_parameters,
+    choice,
+    either,
+    has_methods,
+    integer,
+    nothing,
+    random_state,
+    real,
+    sequence_of,
+)
+from detectors.report import PruningRecord, PruningReport
+from tsprune.embedding import SeriesEmbedding, embedding_scales
+from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.score_smoothing import smooth_scores, smoothing_widths
+from tsprune.seasonal_profile import SeasonalProfile
+from tsprune.thresholds import PeaksOverThreshold
+from tsprune.time_grid import TimeGrid
+from tsprune.validation import SeriesInput, read_series
+from tsprune.window_energy import WindowEnergy
+
+__all__ = ["SeriesDetector"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_MIN_TIMEPOINTS = 20  # fewer rows are no sample of windows
+_LONGEST_GRID = 4  # positions per row
+_FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
+
+
+class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Detect anomalies in one series or several that are judged jointly.
+
+    The chain: confirmed seasons are removed; every time point becomes a row of features of several scales (level,
+    local means, edges), centred on it; features are pruned; the detector scores the rows. To its score the energy
+    of the row is added, its Mahalanobis distance from training, which sees broken relations between scales and
+    series. The sum is spread over episodes by centred moving means.
+
+    Parameters
+    ----------
+    detector : scikit-learn or PyOD outlier detector, optional
+        Scores rows of features; default `detectors.PrunedIsolationForest()`. Detectors without feature pruning are
+        wrapped in `detectors.PrunedDetector`.
+    period : "auto", None, int >= 2 or sequence of int, default="auto"
+        Season lengths, in samples; "auto" finds them, None removes none.
+    window : "auto" or int >= 2, default="auto"
+        Widest scale of the features, in rows; "auto" is 64, less for short series.
+    smoothing : "auto", None or int >= 1, default="auto"
+        Widest moving mean of the score, in rows; "auto" is 128, less for short series; None leaves the score rough.
+    energy : "auto" or bool, default="auto"
+        Whether the energy joins the detector's score; "auto" joins it to the default detector only, so that a
+        detector given by the caller is what scores.
+    contamination : "auto" or float in (0, 0.5], default="auto"
+        Share of abnormal training time points; "auto" alarms where the tail of the training scores (generalised
+        Pareto) is passed with probability 0.001.
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    detector_ : fitted detector with pruned features
+    support_ : ndarray of bool of shape (n_embedded_features,)
+        Features that stay.
+    report_ : PruningReport
+        Seasons and features, removed and kept.
+    offset_ : float
+        Scores below it are outliers.
+    periods_ : tuple of int
+        Seasons removed from any series.
+    feature_names_out_ : list of str
+        Names of the embedded features.
+    n_features_in_ : int
+        Number of series.
+
+    Notes
+    -----
+    Scores of a batch may use all of its rows (features and smoothing are centred), and where the batch continues
+    the training rows without a gap, the last training rows too. For scores that never look ahead use
+    `StreamMonitor`. Windows count rows; seasons follow the times.
+
+    References
+    ----------
+    Liu, Ting, Zhou: "Isolation Forest", ICDM 2008. Shyu et al.: "A Novel Anomaly Detection Scheme Based on Principal
+    Component Classifier", ICDM Foundations Workshop 2003. Siffer et al.: "Anomaly Detection in Streams with Extreme
+    Value Theory", KDD 2017, section 3.2 (the threshold).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tsprune import SeriesDetector
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.sin(np.arange(1200) * 2 * np.pi / 24) + 0.1 * rng.normal(size=1200)
+    >>> y[700:710] += 2.0
+    >>> detector = SeriesDetector(random_state=0).fit(y)
+    >>> detector.periods_, bool(700 <= detector.score_samples(y).argmin() < 710)
+    ((24,), True)
+    """
+
+    _parameters: ClassVar[Rules] = {
+        "detector": either(nothing(), has_methods("fit")),
+        "period": either(choice("auto"), nothing(), integer(2), sequence_of(integer(2))),
+        "window": either(choice("auto"), integer(2)),
+        "smoothing": either(choice("auto"), nothing(), integer(1)),
+        "energy": either(choice("auto"), boolean()),
+        "contamination": either(choice("auto"), real(0.0, 0.5, open_low=True)),
+        "random_state": random_state(),
+    }
+
+    def __init__(
+        self,
+        detector: Any = None,
+        *,
+        period: Any = "auto",
+        window: Any = "auto",
+        smoothing: Any = "auto",
+        energy: Any = "auto",
+        contamination: Any = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.detector = detector
+        self.period = period
+        self.window = window
+        self.smoothing = smoothing
+        self.energy = energy
+        self.contamination = contamination
+        self.random_state = random_state
+
+    # --------------------------------------------------------------------------------------------- public API
+
+    def fit(self, X: Any, y: Any = None, *, time: Any = None) -> Self:
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        X : array, pandas or polars Series or DataFrame of shape (n_timepoints,) or (n_timepoints, n_series)
+            At least 20 rows; NaN is missing.
+        y : ignored
+        time : array-like of shape (n_timepoints,), optional
+            Stamps or integers; overrides the index.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter breaks its rule.
+        InvalidSeriesError, TimeIndexError
+            If the series or its times cannot be used.
+        """
+        del y
+        check_parameters(self, self._parameters)
+        series = read_series(X, time=time, min_timepoints=_MIN_TIMEPOINTS, name="X")
+        self.n_features_in_ = series.n_series
+        self.series_names_ = list(series.names)
+        self._grid = TimeGrid.of(series)
+        self._fitted = series.values
+        self._is_timed = series.time is not None
+        position = self._place(series)
+        self._last = int(position[-1])
+        self._find_seasons(series.values, position)
+        values = self._without_seasons(series.values, position)
+        n = series.n_timepoints
+        self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
+        rows = self.embedding_.fit_transform(values, series.names)
+        self.feature_names_out_ = self.embedding_.feature_names_
+        self._fit_detector(rows)
+        widest = None if self.smoothing == "auto" else self.smoothing
+        self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
+        context = max(2 * self.embedding_.reach, max(self.smoothing_))
+        self._context = values[-context:]
+        abnormality = smooth_scores(self._train_evidence, self.smoothing_)
+        del self._train_evidence
+        self.offset_ = -self._threshold(abnormality)
+        return self
+
+    def score_samples(self, X: Any, *, time: Any = None) -> Floats:
+        """Score time points; lower = more abnormal.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Rows of the fitted span or later ones, by their times. A plain array without `time` counts from the
+            first fitted row.
+        time : array-like of shape (n_timepoints,), optional
+
+        Returns
+        -------
+        ndarray of shape (n_timepoints,)
+
+        Raises
+        ------
+        TimeIndexError
+            If times are earlier than the fitted ones, of another kind, or missing where values differ.
+        """
+        rows, n_context = self._rows(X, time)
+        return -smooth_scores(self._evidence(rows), self.smoothing_)[n_context:]
+
+    def decision_function(self, X: Any, *, time: Any = None) -> Floats:
+        """Score time points relative to `offset_` (n_timepoints,): below 0 is an outlier."""
+        return self.score_samples(X, time=time) - self.offset_
+
+    def predict(self, X: Any, *, time: Any = None) -> NDArray[np.int64]:
+        """Label time points (n_timepoints,): -1 outlier, +1 inlier."""
+        return np.where(self.decision_function(X, time=time) < 0, -1, 1)
+
+    def fit_predict(self, X: Any, y: Any = None, *, time: Any = None) -> NDArray[np.int64]:
+        """Fit, then label the same time points."""
+        return self.fit(X, y, time=time).predict(X, time=time)
+
+    def explain(self, X: Any, *, time: Any = None) -> pd.DataFrame:
+        """Share out the abnormality of each time point.
+
+        Parameters
+        ----------
+        X, time : as in `score_samples`
+
+        Returns
+        -------
+        DataFrame of shape (n_timepoints, n_series), for a single series (n_timepoints, n_embedded_features)
+            Non-negative; larger = more responsible.
+        """
+        rows, n_context = self._rows(X, time)
+        index = read_series(X, time=time, allow_empty_columns=True, name="X").time_index()
+        if self.n_features_in_ == 1:
+            parts, names = rows**2, self.feature_names_out_
+        else:
+            parts, names = self._series_parts(rows), self.series_names_
+        return pd.DataFrame(parts[n_context:], columns=names, index=index)
+
+    # ------------------------------------------------------------------------------------------------ private
+
+    def _place(self, series: SeriesInput) -> Integers:
+        """Positions (n_timepoints,) of the rows on the fitted grid."""
+        if series.time is None:
+            return np.arange(series.n_timepoints, dtype=np.int64)
+        if series.is_stamped != self._grid.is_stamped:
+            raise TimeIndexError(
+                f"times must be of the kind that was fitted ({'stamps' if self._grid.is_stamped else 'integers'}), "
+                f"got {'stamps' if series.is_stamped else 'integers'}; pass `time=`."
+            )
+        step = self._grid.step
+        position = np.floor_divide(2 * (series.time - self._grid.start) + step, 2 * step)
+        if position[0] < 0:
+            raise TimeIndexError(
+                f"times must not be earlier than the first fitted one, got {series.time_index()[0]}; "
+                "fit on a span that begins no later."
+            )
+        return np.asarray(position, dtype=np.int64)
+
+    def _rows(self, X: Any, time: Any) -> tuple[Floats, int]:
+        """Features (n_context + n_timepoints, n_features) of a series and how many rows of context come first."""
+        check_is_fitted(self)
+        series = read_series(X, time=time, allow_empty_columns=True, name="X")
+        if series.n_series != self.n_features_in_:
+            raise InvalidSeriesError(
+                f"X must have the {self.n_features_in_} columns that were fitted, got {series.n_series}."
+            )
+        if series.has_named_columns and self.n_features_in_ > 1 and list(series.names) != self.series_names_:
+            raise InvalidSeriesError(
+                f"columns of X must be those that were fitted, in their order: {self.series_names_[:5]}, "
+                f"got {list(series.names)[:5]}."
+            )
+        if series.time is None:
+            self._check_same(series.values)
+        position = self._place(series)
+        values = self._without_seasons(series.values, position)
+        n_context = self._context.shape[0] if position[0] == self._last + 1 else 0
+        if n_context:
+            values = np.vstack((self._context, values))
+        return self.embedding_.transform(values), n_context
+
+    def _check_same(self, values: Floats) -> None:
+        """Raise unless rows without times (n_timepoints, n_series) repeat the fitted ones where both exist."""
+        n = min(values.shape[0], self._fitted.shape[0])
+        differ = ~((values[:n] == self._fitted[:n]) | (np.isnan(values[:n]) & np.isnan(self._fitted[:n])))
+        if differ.any():
+            row = int(np.flatnonzero(differ.any(axis=1))[0])
+            raise TimeIndexError(
+                f"rows without times count from the first fitted one, but row {row} differs from the fitted row {row}; "
+                f"pass `time=` (rows right after the fitted ones: time=np.arange({self._fitted.shape[0]}, "
+                f"{self._fitted.shape[0]} + n))."
+            )
+
+    def _find_seasons(self, values: Floats, position: Integers) -> None:
+        """Confirm the seasons of every column; set `_profiles`, `periods_` and the records."""
+        self._profiles: list[list[SeasonalProfile]] = []
+        self._season_records: list[PruningRecord] = []
+        for column, name in zip(values.T, self.series_names_, strict=True):
+            rest, profiles = column, []
+            for period in self._periods(column, position):
+                profile, record = SeasonalProfile.fit(rest, position, period, name)
+                self._season_records.append(record)
+                if profile is not None:
+                    profiles.append(profile)
+                    rest = rest - profile.at(position)
+            self._profiles.append(profiles)
+        self.periods_ = tuple(sorted({p.period for profiles in self._profiles for p in profiles}))
+
+    def _periods(self, column: Floats, position: Integers) -> Sequence[int]:
+        """Candidate periods of a column, longest last."""
+        if self.period is None:
+            return ()
+        if self.period != "auto":
+            asked = [self.period] if np.isscalar(self.period) else list(self.period)
+            return sorted(int(p) for p in asked)
+        from tsprune.periods import find_periods
+
+        span = int(position[-1]) + 1
+        if span > _LONGEST_GRID * column.size:  # hardly any position is observed: no grid to count cycles on
+            return ()
+        regular = np.full(span, np.nan)
+        regular[position] = column
+        return sorted(int(p) for p in find_periods(regular))
+
+    def _without_seasons(self, values: Floats, position: Integers) -> Floats:
+        """Values (n_timepoints, n_series) less the confirmed seasons."""
+        if not any(self._profiles):
+            return values
+        rest = values.copy()
+        for column, profiles in enumerate(self._profiles):
+            for profile in profiles:
+                rest[:, column] -= profile.at(position)
+        return rest
+
+    def _fit_detector(self, rows: Floats) -> None:
+        """Fit detector and energy on features (n_timepoints, n_features); set `detector_`, `support_`, `report_`."""
+        detector = PrunedIsolationForest() if self.detector is None else clone(self.detector)
+        if not hasattr(detector, "_score_kept"):
+            detector = PrunedDetector(detector)
+        if "random_state" in detector.get_params() and detector.get_params()["random_state"] is None:
+            detector.set_params(random_state=self.random_state)
+        frame = pd.DataFrame(rows, columns=self.feature_names_out_)
+        self.detector_ = detector.fit(frame)
+        self.support_ = np.asarray(self.detector_.support_, dtype=bool)
+        reports = [*self._season_records, *self.detector_.report_.records]
+        self.report_ = PruningReport(
+            reports, subject="components and features", guards=list(self.detector_.report_.guards)
+        )
+        with_energy = self.energy is True or (self.energy == "auto" and self.detector is None)
+        self.energy_ = WindowEnergy().fit(rows)
+        forest = self._detector_part(rows)
+        self._forest_unit = _unit(forest)
+        self._energy_unit = None
+        self._train_evidence = _in_units(forest, self._forest_unit)
+        if with_energy:
+            energy = np.sqrt(self.energy_.held_out(rows))
+            self._energy_unit = _unit(energy)
+            self._train_evidence = 0.5 * (self._train_evidence + _in_units(energy, self._energy_unit))
+
+    def _detector_part(self, rows: Floats) -> Floats:
+        """Abnormality (n_rows,) by the detector; higher = more abnormal."""
+        frame = pd.DataFrame(rows, columns=self.feature_names_out_)
+        return -np.asarray(self.detector_.score_samples(frame), dtype=np.float64)
+
+    def _evidence(self, rows: Floats) -> Floats:
+        """Abnormality (n_rows,) of features, in training units; higher = more abnormal."""
+        evidence = _in_units(self._detector_part(rows), self._forest_unit)
+        if self._energy_unit is None:
+            return evidence
+        energy = np.sqrt(self.energy_.of(rows))
+        return 0.5 * (evidence + _in_units(energy, self._energy_unit))
+
+    def _series_parts(self, rows: Floats) -> Floats:
+        """Responsibility (n_rows, n_series) of every series."""
+        return self.energy_.shares(rows, self.embedding_.owner_)
+
+    def _threshold(self, abnormality: Floats) -> float:
+        """The abnormality (of training: (n_timepoints,)) from which a time point is an outlier."""
+        if self.contamination == "auto":
+            return PeaksOverThreshold.fit(abnormality).quantile(_FALSE_ALARM)
+        return float(np.quantile(abnormality, 1.0 - float(self.contamination)))
+
+
+def _unit(abnormality: Floats) -> tuple[float, float]:
+    """Median and distance to the 90 % quantile of training abnormalities (n_rows,); distance 1 if there is none."""
+    middle, high = np.quantile(abnormality, [0.5, 0.9])
+    return float(middle), float(high - middle) if high > middle else 1.0
+
+
+def _in_units(abnormality: Floats, unit: tuple[float, float]) -> Floats:
+    """Abnormality (n_rows,) as distance from the training median, in training units."""
+    return (abnormality - unit[0]) / unit[1]

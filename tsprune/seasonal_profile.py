@@ -1,0 +1,111 @@
+"""Seasonal profile: the typical course of one cycle, removed before detection where held-out cycles confirm it.
+
+Detection needs another season than forecasting: one that an abnormal cycle cannot bend, that needs no regular grid,
+and that stays what it was in training. The profile is the median of each phase over the training cycles.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.report import PruningRecord
+
+__all__ = ["SeasonalProfile"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_MIN_CYCLES = 4  # two of either half
+_MIN_GAIN = 0.1  # of the mean absolute deviation, on cycles the profile has not seen
+
+
+@dataclass(frozen=True)
+class SeasonalProfile:
+    """Median course of a cycle.
+
+    Attributes
+    ----------
+    period : int
+        Samples of the grid in a cycle.
+    values : ndarray of shape (period,)
+        Typical value of each phase less the typical value of all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> position = np.arange(240)
+    >>> y = np.sin(2 * np.pi * position / 24)
+    >>> profile, record = SeasonalProfile.fit(y, position, 24, "y")
+    >>> record.kept, bool(np.abs(y - profile.at(position)).max() < 0.01)
+    (False, True)
+    """
+
+    period: int
+    values: Floats
+
+    @classmethod
+    def fit(
+        cls, column: Floats, position: Integers, period: int, name: str
+    ) -> tuple[SeasonalProfile | None, PruningRecord]:
+        """Return the profile, None if held-out cycles do not confirm it, and the record of the decision.
+
+        Parameters
+        ----------
+        column : ndarray of shape (n_timepoints,)
+            NaN is missing.
+        position : ndarray of int of shape (n_timepoints,)
+            Place of every row on the grid of times.
+        period : int >= 2
+        name : str
+            Of the series, for the record.
+        """
+        item = f"{name} season {period}"
+        cycle, phase = position // period, position % period
+        n_cycles = int(cycle[-1] - cycle[0]) + 1 if cycle.size else 0
+        if n_cycles < _MIN_CYCLES:
+            reason = f"{n_cycles} cycles; {_MIN_CYCLES} are needed to confirm a season on cycles it was not learnt from"
+            return None, PruningRecord(item, "season", True, reason, n_cycles, _MIN_CYCLES)
+        gain = _held_out_gain(column, cycle % 2, phase, period)
+        if gain < _MIN_GAIN:
+            reason = "held-out cycles do not follow the profile of the others"
+            return None, PruningRecord(item, "season", True, reason, gain, _MIN_GAIN)
+        reason = f"the median course of a cycle explains {gain:.0%} of the deviations of held-out cycles"
+        profile = cls(period, _phase_medians(column, phase, period))
+        return profile, PruningRecord(item, "season", False, reason, gain, _MIN_GAIN)
+
+    def at(self, position: Integers) -> Floats:
+        """Return the profile (n_timepoints,) at positions on the grid."""
+        return self.values[position % self.period]
+
+
+def _phase_medians(column: Floats, phase: Integers, period: int) -> Floats:
+    """Median of each phase less that of all (period,); 0 where a phase has no value."""
+    present = ~np.isnan(column)
+    values, where = column[present], phase[present]
+    order = np.argsort(where, kind="stable")
+    bounds = np.searchsorted(where[order], np.arange(period + 1))
+    ordered, middle = values[order], float(np.median(values))
+    profile = np.zeros(period)
+    for k in range(period):
+        if bounds[k + 1] > bounds[k]:
+            profile[k] = float(np.median(ordered[bounds[k] : bounds[k + 1]])) - middle
+    return profile
+
+
+def _held_out_gain(column: Floats, half: Integers, phase: Integers, period: int) -> float:
+    """Share of the mean absolute deviation that the profile of either half of the cycles explains in the other."""
+    before = after = 0.0
+    for k in (0, 1):
+        learn, judge = half == k, half != k
+        if not np.isfinite(column[learn]).any() or not np.isfinite(column[judge]).any():
+            return -math.inf
+        profile = _phase_medians(column[learn], phase[learn], period)
+        rest = column[judge] - profile[phase[judge]]
+        middle = np.nanmedian(column[judge])
+        before += float(np.nansum(np.abs(column[judge] - middle)))
+        after += float(np.nansum(np.abs(rest - np.nanmedian(rest))))
+    return 1.0 - after / before if before > 0.0 else -math.inf

@@ -52,6 +52,10 @@ H_LAST_ALARM = 29  # sign of the last slow change
 H_CYCLE_SUM = 30  # values less the first cycle, summed over the running cycle
 H_CYCLE_COUNT = 31
 H_CYCLE_MEAN = 32  # of the cycle before
+H_HOME = 33  # shift at which the season is learnt
+H_AWAY = 34  # points since the shift left home
+H_ALARM_LEVEL = 35  # level and time after the last slow change
+H_ALARM_TIME = 36
 HEADER_SIZE = 40
 
 _PER_PHASE = 3
@@ -63,8 +67,11 @@ _EPISODE_MAX = 12
 _TO_DEVIATION = 1.2533141373155  # of a normal variable, over its mean absolute value
 _SCALE_MEMORY = 1000.0
 _DRIFT = 0.25
-_ALARM = 12.0
+_ALARM = 18.0
 _LEARN_FIRST = 10
+_NEAR = 5.0  # samples; shifts of the phase are small ones rather than large ones
+_VISITS_MIN = 3.0  # of a phase whose surprise may be a shift: before, its own offset may be what is wrong
+_RUN = 3
 
 
 @njit(cache=True)
@@ -212,19 +219,12 @@ def step(state: Floats, value: float) -> tuple[float, float, float]:
                 visits = max(state[here + 1], 0.5)
             remainder = value - level - season
             z = remainder / deviation
-        if period > 0 and abs(z) > _LIMIT and state[here + 1] >= 2.0:
-            # the same surprise at the same phase of two cycles is a new shape
-            strikes = math.copysign(1.0, z)
-            if state[here + 2] == strikes and not learn:
-                state[here + 1] = 1.0
+        if period > 0:
+            _follow_shift(state)
+            if abs(z) <= _LIMIT:
                 state[here + 2] = 0.0
-                correction = 0.5 * remainder
-                state[here] += correction
-                state[H_SEASON_SUM] += correction
-            else:
-                state[here + 2] = strikes
-        elif period > 0:
-            state[here + 2] = 0.0
+            elif not learn and state[H_DELTA] == state[H_HOME]:
+                _surprise(state, here, remainder, deviation)
         if learn:
             level, season = _learn(state, value, here, season, z, deviation, uncertainty)
             remainder = value - level - season
@@ -233,6 +233,32 @@ def step(state: Floats, value: float) -> tuple[float, float, float]:
     if period > 0 and state[H_PHASE] == 0.0 and state[H_TIME] < 3.5 * period:
         _end_of_cycle(state)
     return level, season, remainder
+
+
+@njit(cache=True)
+def _follow_shift(state: Floats) -> None:
+    """Learn the season at a new shift once it has held for a whole cycle."""
+    if state[H_DELTA] == state[H_HOME]:
+        state[H_AWAY] = 0.0
+        return
+    state[H_AWAY] += 1.0
+    if state[H_AWAY] >= state[H_PERIOD]:
+        state[H_HOME] = state[H_DELTA]
+        state[H_AWAY] = 0.0
+
+
+@njit(cache=True)
+def _surprise(state: Floats, here: int, remainder: float, deviation: float) -> None:
+    """Take the same surprise at the same phase of two cycles as the new shape; one alone changes nothing."""
+    before = state[here + 2]
+    if before != 0.0 and abs(remainder - before) < _LIMIT * 1.4 * deviation:
+        correction = 0.5 * (remainder + before)
+        state[here] += correction
+        state[here + 1] = 2.0
+        state[here + 2] = 0.0
+        state[H_SEASON_SUM] += correction
+    else:
+        state[here + 2] = remainder
 
 
 @njit(cache=True)
@@ -268,7 +294,7 @@ def _learn(
     elif state[H_DOWN] > _ALARM:
         gap = state[H_DOWN_SUM] / state[H_DOWN_COUNT]
         _slow_change(state, gap, state[H_DOWN_COUNT], -1.0)
-    if state[H_PERIOD] > 0:
+    if state[H_PERIOD] > 0 and state[H_DELTA] == state[H_HOME]:
         state[H_RANGE] += (abs(value - state[H_LEVEL]) - state[H_RANGE]) / count
         visits = state[here + 1] + 1.0
         state[here + 1] = min(visits, 1.0 / state[H_GAIN_MIN])
@@ -283,7 +309,29 @@ def _learn(
 def _slow_change(state: Floats, gap: float, count: float, sign: float) -> None:
     """Restart the level where the cumulative sum began; two in the same direction make a slope."""
     _change_level(state, state[H_LEVEL] + gap, count, True)
-    state[H_LAST_ALARM] = sign
+    run = state[H_LAST_ALARM]
+    elapsed = state[H_TIME] - state[H_ALARM_TIME]
+    if run * sign > 0.0:
+        run += sign
+        if abs(run) >= _RUN:
+            state[H_SLOPE] += 0.5 * ((state[H_LEVEL] - state[H_ALARM_LEVEL]) / elapsed - state[H_SLOPE])
+    else:
+        run = sign
+        state[H_SLOPE] *= 0.5
+    state[H_LAST_ALARM] = run
+    state[H_ALARM_LEVEL] = state[H_LEVEL]
+    state[H_ALARM_TIME] = state[H_TIME]
+
+
+@njit(cache=True)
+def _shift_priors(state: Floats) -> None:
+    """Begin the evidence for shifts: half of it for the way home, the rest the more the nearer."""
+    n_shift = int(state[H_SHIFT])
+    base = HEADER_SIZE + n_shift
+    for delta in range(-n_shift, n_shift + 1):
+        distance = abs(delta - state[H_DELTA])
+        state[base + delta] = _LOG_RARE - math.log(2.0 * _NEAR) - distance / _NEAR
+    state[base + int(state[H_HOME])] = _LOG_RARE + math.log(0.5)
 
 
 @njit(cache=True)
@@ -300,7 +348,7 @@ def _episode(state: Floats, value: float, phase: int, mean: float, season: float
         state[H_LOG_LEVEL] = _LOG_RARE
         state[H_NEW_LEVEL] = 0.0
         state[H_CALM] = 0.0
-        state[HEADER_SIZE : HEADER_SIZE + 2 * n_shift + 1] = _LOG_RARE - math.log(2.0 * n_shift + 1.0)
+        _shift_priors(state)
     count = state[H_EPISODE]
     state[H_EPISODE] = count + 1.0
     state[H_LOG_OUTLIER] += max(_log_normal(z, deviation), log_rare)
@@ -313,7 +361,7 @@ def _episode(state: Floats, value: float, phase: int, mean: float, season: float
     state[H_NEW_LEVEL] += rest
     best = -1e300
     best_delta = int(state[H_DELTA])
-    if period > 0 and n_shift > 0:
+    if period > 0 and n_shift > 0 and state[_offset_at(state, phase + int(state[H_DELTA])) + 1] >= _VISITS_MIN:
         base = HEADER_SIZE + n_shift
         for distance in range(n_shift + 1):
             for sign in (-1, 1):

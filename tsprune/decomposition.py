@@ -184,9 +184,12 @@ def decompose(
         found, steps = fit_with_steps(values, gaps, settings)
     else:
         found = fit_components(values, gaps, settings)
-    order = [sorted(periods).index(p) for p in periods]
-    seasonal = np.ascontiguousarray(found.seasonal[:, order])
-    remainder = values - found.trend - seasonal.sum(axis=1)
+    seasonal = found.seasonal
+    if list(periods) != sorted(periods):
+        seasonal = seasonal[:, [sorted(periods).index(p) for p in periods]]
+    remainder = values - found.trend
+    for column in seasonal.T:
+        remainder -= column
     return Decomposition(
         values, found.trend, seasonal, remainder, periods, found.weights, _dated(steps, series), series
     )

@@ -9,12 +9,12 @@ model, so that a season not yet removed never counts as an outlier of another.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.stl import STLFit, STLSetting, fit_stl, inner_pass, robustness_weights
+from tsprune.stl import STLFit, STLPass, STLSetting, fit_stl, prepared, robustness_weights
 
 __all__ = ["MSTLFit", "fit_mstl"]
 
@@ -42,35 +42,47 @@ def fit_mstl(
     if len(settings) == 1:
         only = fit(values, missing, settings[0])
         return MSTLFit(only.trend, only.seasonal[:, None], only.weights)
-    if settings[0].outer_iter > 0 and fit is fit_stl:
+    if fit is fit_stl:
         return fit_jointly(values, missing, settings)
     seasonal = np.zeros((len(settings), values.shape[0]))
     rest = values.copy()
-    weights = np.ones(values.shape[0])
-    trend = np.zeros(values.shape[0])
     for _ in range(N_SWEEPS):
         for k, setting in enumerate(settings):
-            found = fit(rest + seasonal[k], missing, setting)
-            rest += seasonal[k] - found.seasonal
-            seasonal[k], trend, weights = found.seasonal, found.trend, found.weights
-    return MSTLFit(trend, seasonal.T, weights)
+            rest += seasonal[k]
+            found = fit(rest, missing, setting)
+            seasonal[k] = found.seasonal
+            rest -= seasonal[k]
+    return MSTLFit(found.trend, seasonal.T, found.weights)
 
 
 def fit_jointly(values: Floats, missing: Booleans | None, settings: Sequence[STLSetting]) -> MSTLFit:
     """Decompose with robustness weights from the remainder of all components together."""
-    n = values.shape[0]
-    start = fit_mstl(values, missing, [replace(setting, outer_iter=0) for setting in settings])
-    filled = values if missing is None else np.where(missing, 0.0, values)
-    seasonal, trend, weights = np.ascontiguousarray(start.seasonal.T), start.trend, np.ones(n)
-    first = settings[0]
+    n, first = values.shape[0], settings[0]
+    rest, weights = prepared(values, missing)
+    rest = rest.copy()
+    incomplete = missing is not None
+    seasonal = np.zeros((len(settings), n))
+    trend = np.empty(n)
+    passes = [STLPass(n, setting) for setting in settings]
+    for sweep in range(N_SWEEPS):
+        for k, inner in enumerate(passes):
+            rest += seasonal[k]
+            trend[:] = 0.0
+            for iteration in range(first.inner_iter):
+                # the trend between two seasons is not used: every STL starts from none
+                last = iteration == first.inner_iter - 1
+                needed = not last or (sweep == N_SWEEPS - 1 and k == len(settings) - 1)
+                inner.run(rest, weights, incomplete, trend, seasonal[k], smooth=needed)
+            rest -= seasonal[k]
     for _ in range(first.outer_iter):
-        updated = robustness_weights(values - trend - seasonal.sum(axis=0), missing)
-        change = float(np.abs(updated - weights).mean())
+        updated = robustness_weights(values, trend + seasonal.sum(axis=0), missing)
+        change = np.inf if weights is None else float(np.abs(updated - weights).mean())
         weights = updated
         for _ in range(first.inner_iter):
-            for k, setting in enumerate(settings):
-                others = seasonal.sum(axis=0) - seasonal[k]
-                seasonal[k], trend = inner_pass(filled - others, weights, missing is not None, trend, setting)
+            for k, inner in enumerate(passes):
+                rest += seasonal[k]
+                inner.run(rest, weights, incomplete, trend, seasonal[k], smooth=k == len(settings) - 1)
+                rest -= seasonal[k]
         if first.tolerance is not None and change <= first.tolerance:
             break
-    return MSTLFit(trend, seasonal.T, weights)
+    return MSTLFit(trend, seasonal.T, np.ones(n) if weights is None else weights)

@@ -1,9 +1,10 @@
 """STL, the seasonal-trend decomposition by LOESS, on complete or incomplete series.
 
-The procedure is that of Cleveland et al. (1990) with every LOESS evaluated at every point. The linear parts run in
-the kernels of `tsprune.kernels`; this module holds the order of the steps.
+The procedure is that of Cleveland et al. (1990) with every LOESS evaluated at every point. The arithmetic runs in the
+kernels of `tsprune.kernels`; this module holds the order of the steps.
 
-Time is O(n_timepoints) per pass for fixed windows; memory is a dozen arrays of n_timepoints doubles.
+Time is O(n_timepoints) per pass, whatever the trend and low-pass windows, and grows with the seasonal window. Memory
+is about a dozen arrays of n_timepoints doubles, twice that with weights.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels import loess
+from tsprune.kernels import loess as kernels
 from tsprune.kernels import stl as steps
+from tsprune.loess import interior_row, loess_plan
 
-__all__ = ["STLFit", "STLSetting", "fit_stl", "fit_trend", "robustness_weights", "smooth_trend"]
+__all__ = ["STLFit", "STLSetting", "STLPass", "fit_stl", "fit_trend", "robustness_weights"]
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
 # the least share of a window's weight that observed points must carry for a local fit to count
 LEAST_SHARE = 0.05
+# residuals below this multiple of the rounding of the largest value are exact fits, not a scale for outliers
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class STLSetting:
 
 @dataclass
 class STLFit:
-    """Components (n_timepoints,), the robustness weights, and how many passes there were."""
+    """Components (n_timepoints,), the robustness weights, and how many passes of the outer loop there were."""
 
     trend: Floats
     seasonal: Floats
@@ -52,46 +56,91 @@ class STLFit:
     n_outer: int
 
 
-def fit_stl(
-    values: Floats, missing: Booleans | None, setting: STLSetting, *, trend: Floats | None = None,
-    weights: Floats | None = None,
-) -> STLFit:  # fmt: skip
+class STLPass:
+    """One pass of the inner loop (section 3.2 of the paper), with its room to work in."""
+
+    def __init__(self, n_timepoints: int, setting: STLSetting) -> None:
+        self.setting = setting
+        n, period = n_timepoints, setting.period
+        self.adjusted = np.empty(n)
+        self.cycles = np.empty(n + 2 * period)
+        self.once = np.empty(n + period + 1)
+        self.twice = np.empty(n + 2)
+        self.low = np.empty(n)
+
+    def run(
+        self, values: Floats, weights: Floats | None, incomplete: bool, trend: Floats, seasonal: Floats,
+        *, smooth: bool = True,
+    ) -> None:  # fmt: skip
+        """Replace `trend` and `seasonal` (n_timepoints,) by those of the next pass; the trend only if `smooth`.
+
+        `values` (n_timepoints,): the series, anything finite where it is missing. `weights` (n_timepoints,): 0 where
+        missing; None for 1 everywhere.
+        """
+        n, period, setting = values.shape[0], self.setting.period, self.setting
+        np.subtract(values, trend, out=self.adjusted)
+        self._smooth_cycles(weights, incomplete)
+        averages = self.adjusted
+        steps.low_pass_averages(self.cycles, period, self.once, self.twice, averages)
+        loess_plan(n, setting.low_pass_window, setting.low_pass_degree).smooth(averages, self.low)
+        steps.split_season(self.cycles[period : n + period], self.low, values, seasonal, self.adjusted)
+        if smooth:
+            smooth_trend(self.adjusted, weights, incomplete, setting, trend)
+
+    def _smooth_cycles(self, weights: Floats | None, incomplete: bool) -> None:
+        """Smooth the cycle-subseries of `adjusted`, one cycle longer at both ends, into `cycles`."""
+        x, setting = self.adjusted, self.setting
+        n, period, window, degree = x.shape[0], setting.period, setting.seasonal_window, setting.seasonal_degree
+        lengths = (n // period + 1, n // period)
+        if weights is None:
+            heads = [cycle_head(length, window, degree) for length in lengths]
+            steps.smooth_cycles(x, period, interior_row(window, True), heads[0], heads[1], self.cycles)
+            return
+        heads = [cycle_head(length, window, -1) for length in lengths]
+        share = LEAST_SHARE if incomplete else 0.0
+        row = interior_row(window, False)
+        steps.smooth_cycles_weighted(weights, weights * x, period, row, heads[0], heads[1], degree, share, self.cycles)
+        if not incomplete:
+            body = self.cycles[period : n + period]
+            np.copyto(body, x, where=np.isnan(body))
+        if kernels.fill_along(self.cycles, period):
+            kernels.fill_along(self.cycles, 1)
+
+
+def fit_stl(values: Floats, missing: Booleans | None, setting: STLSetting) -> STLFit:
     """Decompose `values` (n_timepoints,); `missing` (n_timepoints,) marks what has weight 0, None for nothing.
 
-    `trend` and `weights` (n_timepoints,) start the iteration from an earlier fit. `setting.tolerance` ends the
-    robustness loop as soon as the weights change by less on average.
+    `setting.tolerance` ends the robustness loop as soon as the weights change by less than it on average.
     """
     n = values.shape[0]
-    filled = values if missing is None else np.where(missing, 0.0, values)
-    base = None if missing is None else np.where(missing, 0.0, 1.0)
-    current = base if weights is None else weights
-    trend = np.zeros(n) if trend is None else trend
+    filled, weights = prepared(values, missing)
+    trend, seasonal = np.zeros(n), np.empty(n)
+    inner = STLPass(n, setting)
     n_outer = 0
     while True:
         for _ in range(setting.inner_iter):
-            seasonal, trend = inner_pass(filled, current, missing is not None, trend, setting)
+            inner.run(filled, weights, missing is not None, trend, seasonal)
         if n_outer >= setting.outer_iter:
             break
-        updated = robustness_weights(values - trend - seasonal, missing)
-        change = np.inf if current is None else float(np.abs(updated - current).mean())
-        current = updated
-        n_outer += 1
+        updated = robustness_weights(values, trend + seasonal, missing)
+        change = np.inf if weights is None else float(np.abs(updated - weights).mean())
+        weights, n_outer = updated, n_outer + 1
         if setting.tolerance is not None and change <= setting.tolerance:
             break
-    return STLFit(trend, seasonal, np.ones(n) if current is None else current, n_outer)
+    return STLFit(trend, seasonal, np.ones(n) if weights is None else weights, n_outer)
 
 
 def fit_trend(values: Floats, missing: Booleans | None, setting: STLSetting) -> STLFit:
     """Smooth `values` (n_timepoints,) without a season; `seasonal` is (n_timepoints, 0)."""
     n = values.shape[0]
-    filled = values if missing is None else np.where(missing, 0.0, values)
-    weights = None if missing is None else np.where(missing, 0.0, 1.0)
+    filled, weights = prepared(values, missing)
+    trend = np.empty(n)
     n_outer = 0
     while True:
-        trend = smooth_trend(filled, weights, missing is not None, setting.trend_window, setting.trend_degree)
+        smooth_trend(filled, weights, missing is not None, setting, trend)
         if n_outer >= setting.outer_iter:
             break
-        updated = robustness_weights(values - trend, missing)
+        updated = robustness_weights(values, trend, missing)
         change = np.inf if weights is None else float(np.abs(updated - weights).mean())
         weights, n_outer = updated, n_outer + 1
         if setting.tolerance is not None and change <= setting.tolerance:
@@ -99,84 +148,37 @@ def fit_trend(values: Floats, missing: Booleans | None, setting: STLSetting) -> 
     return STLFit(trend, np.empty((n, 0)), np.ones(n) if weights is None else weights, n_outer)
 
 
-def inner_pass(
-    values: Floats, weights: Floats | None, incomplete: bool, trend: Floats, setting: STLSetting
-) -> tuple[Floats, Floats]:
-    """Return seasonal and trend (n_timepoints,) after one pass of the inner loop (section 3.2 of the paper)."""
-    n, period = values.shape[0], setting.period
-    cycles = smooth_seasonal(values - trend, weights, incomplete, setting)
-    averages = np.empty(n)
-    steps.low_pass_averages(cycles, period, averages)
-    low = smooth_trend(averages, None, False, setting.low_pass_window, setting.low_pass_degree)
-    seasonal = cycles[period : n + period] - low
-    return seasonal, smooth_trend(values - seasonal, weights, incomplete, setting.trend_window, setting.trend_degree)
+def prepared(values: Floats, missing: Booleans | None) -> tuple[Floats, Floats | None]:
+    """Return the values with 0 for missing ones, and their weights (n_timepoints,) or None for 1 everywhere."""
+    if missing is None:
+        return values, None
+    return np.where(missing, 0.0, values), np.where(missing, 0.0, 1.0)
 
 
-def smooth_seasonal(x: Floats, weights: Floats | None, incomplete: bool, setting: STLSetting) -> Floats:
-    """Return the smoothed cycle-subseries, one cycle longer at both ends: (n_timepoints + 2 period,)."""
-    n, period, window = x.shape[0], setting.period, setting.seasonal_window
-    degree = setting.seasonal_degree if weights is None else -1
-    row = loess.window_rows(window, window, degree, window // 2, window // 2 + 1)[0]
-    heads = [cycle_head(length, window, degree) for length in (n // period + 1, n // period)]
-    out = np.empty(n + 2 * period)
+def smooth_trend(x: Floats, weights: Floats | None, incomplete: bool, setting: STLSetting, out: Floats) -> None:
+    """Write the trend LOESS of `x` (n_timepoints,) to `out` (n_timepoints,)."""
+    plan = loess_plan(x.shape[0], setting.trend_window, setting.trend_degree)
     if weights is None:
-        steps.smooth_cycles(x, period, row, heads[0], heads[1], out)
-        return out
-    share = LEAST_SHARE if incomplete else 0.0
-    steps.smooth_cycles_weighted(
-        weights, weights * x, period, row, heads[0], heads[1], setting.seasonal_degree, share, out
-    )
+        plan.smooth(x, out)
+        return
+    plan.smooth_weighted(weights, weights * x, LEAST_SHARE if incomplete else 0.0, out)
     if not incomplete:
-        body = out[period : n + period]
-        np.copyto(body, x, where=np.isnan(body))
-    if loess.fill_along(out, period):
-        loess.fill_along(out, 1)
-    return out
+        np.copyto(out, x, where=np.isnan(out))
+    kernels.fill_along(out, 1)
 
 
 @lru_cache(maxsize=64)
 def cycle_head(length: int, window: int, degree: int) -> Floats:
     """Rows of the fits at cycles -1, 0, ... that have no full window before them, for `length` cycles."""
     last = window // 2 if length >= window else (length + 1) // 2
-    return loess.window_rows(length, window, degree, -1, last)
+    return np.asarray(kernels.window_rows(length, window, degree, -1, last))
 
 
-@lru_cache(maxsize=64)
-def trend_rows(length: int, window: int, degree: int) -> tuple[Floats, Floats]:
-    """Row inside (window,) and rows at the start of LOESS on `length` points; all rows if they are fewer."""
-    if length < window:
-        return np.empty(0), loess.window_rows(length, window, degree, 0, length)
-    half = window // 2
-    return (
-        loess.window_rows(window, window, degree, half, half + 1)[0],
-        loess.window_rows(window, window, degree, 0, half),
-    )
-
-
-def smooth_trend(x: Floats, weights: Floats | None, incomplete: bool, window: int, degree: int) -> Floats:
-    """Return the LOESS of `x` (n_timepoints,)."""
-    n = x.shape[0]
-    out = np.empty(n)
-    row, head = trend_rows(min(n, window), window, degree if weights is None else -1)
-    if weights is None:
-        if n < window:
-            return np.asarray(head @ x)
-        loess.smooth(x, window, row, head, out)
-        return out
-    share = LEAST_SHARE if incomplete else 0.0
-    loess.smooth_weighted(weights, weights * x, window, row, head, degree, share, out)
-    if not incomplete:
-        np.copyto(out, x, where=np.isnan(out))
-    loess.fill_along(out, 1)
-    return out
-
-
-def robustness_weights(residuals: Floats, missing: Booleans | None = None) -> Floats:
+def robustness_weights(values: Floats, fitted: Floats, missing: Booleans | None = None) -> Floats:
     """Return bisquare weights (n_timepoints,) at 6 median absolute residuals; 0 where missing."""
-    absolute = np.abs(residuals)
-    scale = 6.0 * float(np.median(absolute if missing is None else absolute[~missing]))
-    weights = np.empty(absolute.shape[0])
-    steps.bisquare_weights(absolute, scale, weights)
-    if missing is not None:
-        weights[missing] = 0.0
+    residuals = np.abs(values - fitted)
+    known, magnitude = (residuals, values) if missing is None else (residuals[~missing], values[~missing])
+    scale = 6.0 * max(float(np.median(known)), ROUNDING * float(np.abs(magnitude).max()))
+    weights = np.empty(residuals.shape[0])
+    steps.bisquare_weights(residuals, max(scale, float(np.finfo(np.float64).tiny)), weights)
     return weights

@@ -16,16 +16,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tsprune.kernels.convolution import BLOCK, correlate
+from tsprune.kernels.convolution import BLOCK
 
-__all__ = ["SLOPE_SPREAD", "fill_along", "smooth", "smooth_weighted", "window_rows"]
+__all__ = ["FARTHEST", "SLOPE_SPREAD", "edge_sums", "fill_along", "finish_fits", "smooth_inside", "window_rows"]
 
 Floats = NDArray[np.float64]
 
 # stl.f, subroutine est: the slope counts only if the points spread by more than this share of their range
 SLOPE_SPREAD = 0.001
-# a local fit to incomplete data is trusted only this many standard deviations away from the points' centre
-FARTHEST = 3.0
+# a local line through incomplete data is trusted up to this many deviations from the centre of the points (squared)
+FARTHEST = 9.0
 
 
 @njit(cache=True)
@@ -83,60 +83,44 @@ def window_rows(length: int, window: int, degree: int, first: int, last: int) ->
     return rows
 
 
-@njit(cache=True, fastmath={"contract", "reassoc"})
-def dot(a: Floats, b: Floats) -> float:
-    """Return the inner product of `a` and `b` (n,)."""
-    total = 0.0
-    for k in range(a.shape[0]):
-        total += a[k] * b[k]
-    return total
+@njit(cache=True, error_model="numpy")
+def finish_fits(sums: Floats, degree: int, reach: float, least: float, farthest: float, out: Floats) -> None:
+    """Write the local fits to `out` (n_out,), NaN where there is not enough weight.
 
-
-@njit(cache=True)
-def smooth(x: Floats, window: int, kernel: Floats, head: Floats, out: Floats) -> None:
-    """Smooth `x` (n,) where n >= window: `kernel` (window,) inside, rows `head` (half, window) at both ends."""
-    n, half = x.shape[0], head.shape[0]
-    correlate(x, kernel, 1, out[half : n - half])
-    mirrored = x[n - window :][::-1].copy()
-    for i in range(half):
-        out[i] = dot(head[i], x[:window])
-        out[n - 1 - i] = dot(head[i], mirrored)
-
-
-@njit(cache=True)
-def local_fit(
-    s0: float, s1: float, s2: float, t0: float, t1: float, degree: int, reach: float, least: float, farthest: float
-) -> float:
-    """Return the local fit from moments about the point itself, NaN if there is not enough weight.
-
-    s0, s1, s2 are the sums of weight x offset ** 0, 1, 2; t0 and t1 those of weight x value x offset ** 0, 1.
+    `sums` (5, n_out): sums of weight x offset ** 0, 1, 2 and of weight x value x offset ** 0, 1, offsets counted from
+    the point of the fit. `least`: weight that must be exceeded. `farthest`: squared distance from the centre of the
+    points, in squared deviations of theirs, beyond which a line is not trusted.
     """
-    if s0 <= least:
-        return np.nan
-    mean, centre = t0 / s0, s1 / s0
+    s0, s1, s2, t0, t1 = sums[0], sums[1], sums[2], sums[3], sums[4]
     if degree == 0:
-        return mean
-    spread = s2 / s0 - centre * centre
-    if spread <= 0.0 or np.sqrt(spread) <= SLOPE_SPREAD * reach:
-        return mean if centre * centre <= farthest * max(spread, 1.0) else np.nan
-    if centre * centre > farthest * spread:
-        return np.nan
-    return mean - centre * (t1 / s0 - centre * mean) / spread
+        for i in range(out.shape[0]):
+            out[i] = t0[i] / s0[i] if s0[i] > least else np.nan
+        return
+    narrow = (SLOPE_SPREAD * reach) ** 2
+    for i in range(out.shape[0]):
+        enough = s0[i] > least
+        scale = 1.0 / (s0[i] if enough else 1.0)
+        mean, centre = t0[i] * scale, s1[i] * scale
+        spread = s2[i] * scale - centre * centre
+        sloped = spread > narrow
+        slope = (t1[i] * scale - centre * mean) / (spread if sloped else 1.0)
+        value = mean - centre * slope if sloped else mean
+        near = centre * centre <= farthest * max(spread, 1.0)
+        out[i] = value if enough and near else np.nan
 
 
 @njit(cache=True, fastmath={"contract"})
-def weighted_interior(
+def smooth_inside(
     weights: Floats,
     weighted: Floats,
     row: Floats,
     stride: int,
     degree: int,
-    reach: float,
     least: float,
     farthest: float,
     out: Floats,
 ) -> None:
-    """Local fits at points with a full window on both sides.
+    """Local fits at points with a full window on both sides, by direct sums.
 
     ``out[i]`` (n_out,) is the fit at the middle of ``weights[i + k * stride]``, k < window. `row` (window,) holds raw
     tricube weights, `weights` and `weighted` those per point and their products with the values.
@@ -146,89 +130,58 @@ def weighted_interior(
     sums = np.empty((5, BLOCK))
     for start in range(0, n_out, BLOCK):
         size = min(n_out - start, BLOCK)
-        s0, s1, s2 = sums[0, :size], sums[1, :size], sums[2, :size]
-        t0, t1 = sums[3, :size], sums[4, :size]
-        s0[:] = 0.0
+        s0, s1, s2, t0, t1 = sums[0, :size], sums[1, :size], sums[2, :size], sums[3, :size], sums[4, :size]
+        b = start + half * stride
+        v, z = weights[b : b + size], weighted[b : b + size]
+        for i in range(size):
+            s0[i] = row[half] * v[i]
+        for i in range(size):
+            t0[i] = row[half] * z[i]
         s1[:] = 0.0
         s2[:] = 0.0
-        t0[:] = 0.0
         t1[:] = 0.0
-        if degree == 0:
-            for k in range(n_taps):
-                b, a = start + k * stride, row[k]
-                v, z = weights[b : b + size], weighted[b : b + size]
-                for i in range(size):
-                    s0[i] += a * v[i]
-                    t0[i] += a * z[i]
-        else:
-            # the window is symmetric: sums and differences of the two sides halve the products
-            b = start + half * stride
+        # the window is symmetric: sums and differences of its two sides halve the products
+        for k in range(half):
+            u, a = float(half - k), row[k]
+            au, auu = a * u, a * u * u
+            b, c = start + k * stride, start + (n_taps - 1 - k) * stride
             v, z = weights[b : b + size], weighted[b : b + size]
-            for i in range(size):
-                s0[i] = row[half] * v[i]
-                t0[i] = row[half] * z[i]
-            for k in range(half):
-                u = float(half - k)
-                a = row[k]
-                au, auu = a * u, a * u * u
-                b = start + k * stride
-                c = start + (n_taps - 1 - k) * stride
-                v, z = weights[b : b + size], weighted[b : b + size]
-                v2, z2 = weights[c : c + size], weighted[c : c + size]
+            w, y = weights[c : c + size], weighted[c : c + size]
+            if degree == 0:
                 for i in range(size):
-                    even, odd = v2[i] + v[i], v2[i] - v[i]
-                    s0[i] += a * even
-                    s1[i] += au * odd
-                    s2[i] += auu * even
-                    t0[i] += a * (z2[i] + z[i])
-                    t1[i] += au * (z2[i] - z[i])
-        for i in range(size):
-            out[start + i] = local_fit(s0[i], s1[i], s2[i], t0[i], t1[i], degree, reach, least, farthest)
+                    s0[i] += a * (w[i] + v[i])
+                for i in range(size):
+                    t0[i] += a * (y[i] + z[i])
+            else:
+                for i in range(size):
+                    s0[i] += a * (w[i] + v[i])
+                    s2[i] += auu * (w[i] + v[i])
+                for i in range(size):
+                    s1[i] += au * (w[i] - v[i])
+                for i in range(size):
+                    t0[i] += a * (y[i] + z[i])
+                for i in range(size):
+                    t1[i] += au * (y[i] - z[i])
+        finish_fits(sums[:, :size], degree, n_taps - 1.0, least, farthest, out[start : start + size])
 
 
-@njit(cache=True, fastmath={"contract", "reassoc"})
-def weighted_point(
-    weights: Floats, weighted: Floats, row: Floats, first_offset: float, degree: int, reach: float, least: float,
-    farthest: float,
-) -> float:  # fmt: skip
-    """Return the local fit of one row: `row` (window,) raw tricube weights, offsets first_offset, first_offset + 1, ..."""
-    s0, s1, s2, t0, t1 = 0.0, 0.0, 0.0, 0.0, 0.0
-    for k in range(row.shape[0]):
-        u = first_offset + k
-        a, b = row[k] * weights[k], row[k] * weighted[k]
-        s0 += a
-        s1 += a * u
-        s2 += a * u * u
-        t0 += b
-        t1 += b * u
-    return local_fit(s0, s1, s2, t0, t1, degree, reach, least, farthest)
+@njit(cache=True, fastmath={"contract"})
+def edge_sums(weights: Floats, weighted: Floats, head: Floats, sums: Floats) -> None:
+    """Write the five sums of `finish_fits` at points 0, 1, ... to `sums` (5, n_rows).
 
-
-@njit(cache=True)
-def smooth_weighted(
-    weights: Floats, weighted: Floats, window: int, row: Floats, head: Floats, degree: int, share: float, out: Floats
-) -> None:
-    """Smooth with weights per point; NaN where the weights in the window do not suffice.
-
-    `weights` and `weighted` (n,): weight, and weight x value. `row` (window,): raw tricube weights inside. `head`
-    (half, window), or (n, n) for n < window: raw weights at the start, mirrored for the end. `share`: the least share
-    of the full window's weight that is trusted; 0 trusts any.
+    `head` (n_rows, size): raw tricube weights of the rows; `weights`, `weighted` (size,).
     """
-    n = weights.shape[0]
-    size, half = min(window, n), head.shape[0]
-    reach = size - 1.0
-    farthest = np.inf if share == 0.0 else FARTHEST * FARTHEST
-    if n < window:
-        for i in range(n):
-            least = share * head[i].sum()
-            out[i] = weighted_point(weights, weighted, head[i], float(-i), degree, reach, least, farthest)
-        return
-    weighted_interior(weights, weighted, row, 1, degree, reach, share * row.sum(), farthest, out[half : n - half])
-    last_weights, last_weighted = weights[n - window :][::-1].copy(), weighted[n - window :][::-1].copy()
-    for i in range(half):
-        least = share * head[i].sum()
-        out[i] = weighted_point(weights[:size], weighted[:size], head[i], float(-i), degree, reach, least, farthest)
-        out[n - 1 - i] = weighted_point(last_weights, last_weighted, head[i], float(-i), degree, reach, least, farthest)
+    for i in range(head.shape[0]):
+        s0, s1, s2, t0, t1 = 0.0, 0.0, 0.0, 0.0, 0.0
+        for k in range(head.shape[1]):
+            u = float(k - i)
+            a, b = head[i, k] * weights[k], head[i, k] * weighted[k]
+            s0 += a
+            s1 += a * u
+            s2 += a * u * u
+            t0 += b
+            t1 += b * u
+        sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i] = s0, s1, s2, t0, t1
 
 
 @njit(cache=True)

@@ -12,9 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from tsprune.kernels.convolution import correlate, moving_average
-from tsprune.kernels.loess import FARTHEST, local_fit, weighted_interior
+from tsprune.kernels.loess import FARTHEST, finish_fits, smooth_inside
 
-__all__ = ["bisquare_weights", "low_pass_averages", "smooth_cycles", "smooth_cycles_weighted"]
+__all__ = ["bisquare_weights", "low_pass_averages", "smooth_cycles", "smooth_cycles_weighted", "split_season"]
 
 Floats = NDArray[np.float64]
 
@@ -76,9 +76,7 @@ def smooth_cycles_weighted(
     farthest = np.inf if share == 0.0 else FARTHEST * FARTHEST
     if n > 2 * half * period:
         target = out[(half + 1) * period : n - half * period + period]
-        weighted_interior(
-            weights, weighted, row, period, degree, row.shape[0] - 1.0, share * row.sum(), farthest, target
-        )
+        smooth_inside(weights, weighted, row, period, degree, share * row.sum(), farthest, target)
     sums = np.empty((5, period))
     for which in range(2):
         head, n_cycles = (long_head, n // period + 1) if which == 0 else (short_head, n // period)
@@ -91,35 +89,47 @@ def smooth_cycles_weighted(
             if position + 1 >= head.shape[0]:
                 continue
             taps = head[position + 1]
-            sums[:] = 0.0
+            part = sums[:, : last - first]
+            part[:] = 0.0
+            s0, s1, s2, t0, t1 = part[0], part[1], part[2], part[3], part[4]
             for k in range(taps.shape[0]):
                 w, u = taps[k], float(k - position)
+                wu, wuu = w * u, w * u * u
                 source_cycle = k if cycle <= mirrored else n_cycles - 1 - k
                 v = weights[source_cycle * period + first : source_cycle * period + last]
                 z = weighted[source_cycle * period + first : source_cycle * period + last]
                 for i in range(v.shape[0]):
-                    sums[0, i] += w * v[i]
-                    sums[1, i] += w * u * v[i]
-                    sums[2, i] += w * u * u * v[i]
-                    sums[3, i] += w * z[i]
-                    sums[4, i] += w * u * z[i]
-            least, reach = share * taps.sum(), taps.shape[0] - 1.0
-            for i in range(last - first):
-                out[(cycle + 1) * period + first + i] = local_fit(
-                    sums[0, i], sums[1, i], sums[2, i], sums[3, i], sums[4, i], degree, reach, least, farthest
-                )
+                    s0[i] += w * v[i]
+                    t0[i] += w * z[i]
+                if degree > 0:
+                    for i in range(v.shape[0]):
+                        s1[i] += wu * v[i]
+                        s2[i] += wuu * v[i]
+                    for i in range(v.shape[0]):
+                        t1[i] += wu * z[i]
+            target = out[(cycle + 1) * period + first : (cycle + 1) * period + last]
+            finish_fits(part, degree, taps.shape[0] - 1.0, share * taps.sum(), farthest, target)
 
 
 @njit(cache=True)
-def low_pass_averages(cycles: Floats, period: int, out: Floats) -> None:
-    """Write the moving averages of length period, period and 3 of `cycles` (n + 2 period,) to `out` (n,)."""
-    n = out.shape[0]
-    once = np.empty(n + period + 1)
-    twice = np.empty(n + 2)
+def low_pass_averages(cycles: Floats, period: int, once: Floats, twice: Floats, out: Floats) -> None:
+    """Write the moving averages of length period, period and 3 of `cycles` (n + 2 period,) to `out` (n,).
+
+    `once` (n + period + 1,) and `twice` (n + 2,) are room for the steps between.
+    """
     moving_average(cycles, period, once)
     moving_average(once, period, twice)
-    for i in range(n):
+    for i in range(out.shape[0]):
         out[i] = (twice[i] + twice[i + 1] + twice[i + 2]) * (1.0 / 3.0)
+
+
+@njit(cache=True)
+def split_season(cycles: Floats, low: Floats, values: Floats, seasonal: Floats, rest: Floats) -> None:
+    """Write the season, `cycles` without `low`, to `seasonal`, and `values` without the season to `rest`, all (n,)."""
+    for i in range(seasonal.shape[0]):
+        season = cycles[i] - low[i]
+        seasonal[i] = season
+        rest[i] = values[i] - season
 
 
 @njit(cache=True)

@@ -23,6 +23,7 @@ Numbers = NDArray[np.int64]
 
 _EDGE_LEVEL = 0.01  # probability of any false edge between blocks, over all pairs
 _GROWTH_ROUNDS = 3
+_LEAST_REMAINING = 0.1  # share of the dependent features that must lie in other blocks before a normal one may go
 _NORMALITY_ROWS = 1000  # more rows would reject normality for deviations that no detector can see
 _HARMFUL = 12.0  # normal scores (robust) beyond which an independent column tops every ranking
 
@@ -228,10 +229,11 @@ def _normal_blocks(X: Floats, core: Mask, blocks: Numbers, partner: Numbers, lev
         if normality_log_p(X[:, [feature]]) > level:
             blocks[feature] = blocks[partner[feature]]
     judged = {block: normality_log_p(X[:, core & (blocks == block)]) for block in np.unique(blocks[core])}
-    normal = [block for block, log_p in judged.items() if log_p > level]
-    if len(normal) == len(judged):
+    normal = core & np.isin(blocks, [block for block, log_p in judged.items() if log_p > level])
+    remaining = int(core.sum()) - int(normal.sum())
+    if remaining < _LEAST_REMAINING * core.sum():  # a chance pair of noise must not outweigh the table's subject
         return np.zeros(len(core), dtype=bool)
-    return np.asarray(core & np.isin(blocks, normal))
+    return np.asarray(normal)
 
 
 def duplicate_columns(X: Floats) -> Numbers:

@@ -127,7 +127,8 @@ def _periods(x: Floats, trusted: Mask, periods: tuple[int, ...] | None) -> tuple
         from tsprune.periods import find_periods
 
         found = find_periods(np.where(trusted, x, np.nan), max_periods=2, min_cycles=4).lengths
-        return tuple(sorted(found))
+        found = tuple(sorted(found))
+        return found + (longer_periods(x, trusted, found[0]) if len(found) == 1 else ())
     usable = tuple(sorted({p for p in periods if 1 < p <= n // 3}))
     if len(usable) == 1:
         usable += longer_periods(x, trusted, usable[0])

@@ -23,7 +23,7 @@ import os
 _MATERIAL = float(os.environ.get('MT','2.5'))  # times the typical unpredictability a season ahead: what is smaller does not hurt a forecast
 _PAIR_COST = 7.0  # chi-square that the second size of a pair must earn: log(n) of a long series
 _FDR = 0.1
-_MOST = 0.2  # share of points; a series with more "outliers" has another distribution, not outliers
+_MOST = 0.1  # share of points; a series with more "outliers" has another distribution, not outliers
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,10 @@ def find_patches(
     missing = np.isnan(x) | bad
     period = periods[0] if periods else 1
     longest = max(6, min(period, 48))
-    most = max(4, int(_MOST * x.size))
+    most = max(4, int(0.3 * x.size))
     out = np.zeros(x.size, bool)
     patches: list[Patch] = []
+    said: list[str] = []
     work = np.where(missing, np.nan, x)
     least = 2.0 * seasonal_scale(work, period, robust=True)
     for _ in range(n_rounds):
@@ -71,21 +72,32 @@ def find_patches(
             for a, b, s, z, kept in sorted(zip(starts, stops, sizes, zs, likely, strict=True))
             if kept
         ]
+        patches, said = _within_limit(patches, x.size)
         now = np.zeros(x.size, bool)
         for patch in patches:
             now[patch.start : patch.stop] = True
-        if now.sum() > _MOST * x.size:
-            said = (
-                f"{now.sum()} of {x.size} points look like outliers, more than {_MOST:.0%}: that is the series' own "
-                "distribution; none is changed"
-            )
-            return [], fit_model(work, np.zeros(x.size, bool), periods), [said]
-        same = bool((now == out).all())
         fit = fit_model(work, now, periods)
         fl = interpolate_rows(np.where(now, 0.0, fit.adjusted), fit.phi, 1.0 / fit.scale**2, now)[0] + fit.seasonal.sum(axis=1) + fit.mean
         least = _MATERIAL * seasonal_scale(np.where(now, fl, work), period, robust=False)
         out = now
-    return patches, fit_model(work, out, periods), []
+    return patches, fit_model(work, out, periods), said
+
+
+def _within_limit(patches: list[Patch], n: int) -> tuple[list[Patch], list[str]]:
+    """The largest patches that fit into the share of points a cleaner may call wrong, and what the gate says."""
+    room, kept = int(_MOST * n), []
+    for patch in sorted(patches, key=lambda p: -abs(p.size)):
+        room -= patch.stop - patch.start
+        if room < 0:
+            break
+        kept.append(patch)
+    if len(kept) == len(patches):
+        return patches, []
+    said = (
+        f"{len(patches)} spikes and bursts would be more than {_MOST:.0%} of the points, which is no longer the "
+        f"exception: only the {len(kept)} largest are changed"
+    )
+    return sorted(kept, key=lambda p: p.start), [said]
 
 
 def _beyond_chance(starts: Integers, stops: Integers, steps: Floats, zs: Floats, edges: Floats) -> Mask:
@@ -124,5 +136,5 @@ def _returns(starts: Integers, stops: Integers, steps: Floats, kept: Mask, edges
         alike = kept & (stops < n) & (steps >= 0.8 * steps[k]) & ((lengths <= 2) if lengths[k] <= 2 else (lengths > 2))
         back = int(alike.sum())
         stayed = int((edges >= 0.8 * steps[k]).sum())
-        fine[k] = back >= 3 and back >= 3 * (stayed + 1)
+        fine[k] = back + 1 >= 0.75 * (back + stayed + 2)  # Laplace's rule of succession: at least three in four go back
     return fine

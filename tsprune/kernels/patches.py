@@ -37,29 +37,35 @@ def innovations(a: Floats, phi: Floats) -> Floats:
 def patch_fit(
     e: Floats, v: Floats, ve_sum: Floats, v_sum: Floats, sums: Floats, start: int, stop: int, back: float
 ) -> tuple[float, float, float]:
-    """Return sum(v x e), sum(v x x) of the patch `start .. stop - 1`, and how much two free innovations explain.
+    """Return sum(v x e), sum(v x x) of the patch `start .. stop - 1`, and how much two free steps explain.
 
     `ve_sum`, `v_sum` (n_timepoints + 1,) are running sums of ``v * e`` and ``v``; `sums` (order,) those of phi.
     """
     n, order = e.shape[0], sums.shape[0]
     last = sums[order - 1]
-    xe, xx = 0.0, 0.0
+    aa, ab, bb, ae, be = 0.0, 0.0, 0.0, 0.0, 0.0
     middle = start + order - 1  # from here to stop the effect is constant
     for t in range(start, min(middle, stop, n)):
         x = sums[t - start]
-        xe += v[t] * x * e[t]
-        xx += v[t] * x * x
+        ae += v[t] * x * e[t]
+        aa += v[t] * x * x
     if middle < stop:
-        xe += last * (ve_sum[stop] - ve_sum[middle])
-        xx += last * last * (v_sum[stop] - v_sum[middle])
+        ae += last * (ve_sum[stop] - ve_sum[middle])
+        aa += last * last * (v_sum[stop] - v_sum[middle])
     for t in range(stop, min(stop + order - 1, n)):
-        x = (sums[t - start] if t - start < order else last) - back * sums[t - stop]
-        xe += v[t] * x * e[t]
-        xx += v[t] * x * x
+        x, y = sums[t - start] if t - start < order else last, sums[t - stop]
+        ae += v[t] * x * e[t]
+        be += v[t] * y * e[t]
+        aa += v[t] * x * x
+        ab += v[t] * x * y
+        bb += v[t] * y * y
     free = v[start] * e[start] * e[start]
     if stop < n:
         free += v[stop] * e[stop] * e[stop]
-    return xe, xx, free
+        spread = aa * bb - ab * ab
+        if spread > 1e-6 * aa * bb:
+            free = max(free, (bb * ae * ae - 2.0 * ab * ae * be + aa * be * be) / spread)
+    return ae - back * be, aa - 2.0 * back * ab + bb, free
 
 
 @njit(cache=True)

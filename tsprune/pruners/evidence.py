@@ -67,7 +67,7 @@ def trend_evidence(z: Floats) -> Evidence:
     >>> rng = np.random.default_rng(0)
     >>> noise = rng.normal(size=300)
     >>> round(trend_evidence(noise).p_value, 2)
-    1.0
+    0.24
     >>> trend_evidence(noise + np.linspace(0, 3, 300)).p_value < 1e-6
     True
     """

@@ -23,7 +23,7 @@ from detectors.parameters import (
 from detectors.report import PruningRecord, PruningReport
 from tsprune.decomposition import decompose
 from tsprune.denoising import SHORTEST, Denoised, LocalLevel, choose_denoiser, is_white
-from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
 from tsprune.kernels.continuation import filter_level, invert_level_filter
 from tsprune.periods import find_periods
 from tsprune.pruners.series_transformer import SeriesTransformer
@@ -127,7 +127,7 @@ class NoisePruner(SeriesTransformer):
     >>> noisy = walk + rng.normal(0, 3, 500)
     >>> pruned = NoisePruner().fit_transform(noisy)
     >>> print(np.round([np.std(noisy - walk), np.std(pruned - walk)], 1))
-    [2.9 1.2]
+    [2.8 1.2]
     """
 
     _parameters: ClassVar[Rules] = {
@@ -157,11 +157,9 @@ class NoisePruner(SeriesTransformer):
         self.time_column = time_column
 
     def _check_parameters(self) -> None:
-        from detectors.exceptions import InvalidParameterError
-
-        check_parameters(self, self._parameters)
         import pywt
 
+        check_parameters(self, self._parameters)
         orthogonal = pywt.wavelist(kind="discrete")
         if self.wavelet not in orthogonal or not pywt.Wavelet(self.wavelet).orthogonal:
             raise InvalidParameterError(

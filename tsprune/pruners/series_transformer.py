@@ -204,7 +204,8 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
 
         check_is_fitted(self)
         names = np.asarray(_check_feature_names_in(self, input_features), dtype=object)
-        return names if self._time_column_at is None else np.insert(names, self._time_column_at, self.time_column)
+        at = self._time_column_at
+        return names if at is None else np.array([*names[:at], self.time_column, *names[at:]], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

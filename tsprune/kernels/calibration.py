@@ -1,8 +1,17 @@
 """Causal calibration: how rare is this evidence among what came before?
 
-A histogram of evidence in logarithmic bins forgets on a stated horizon; the tail beyond its last decided bin follows
-a power law whose exponent is Hill's estimate, so a new extreme gets a p-value below the reciprocal of the count
-(Hill, 1975, "A simple general approach to inference about the tail of a distribution", Annals of Statistics 3(5)).
+Evidence arrives as a place on an axis of bins (a real number in [0, N_BINS)). A histogram counts the places and
+forgets on a stated horizon. Where counts decide, the p-value is their share; beyond them the tail is exponential in
+the place, with the mean excess over the highest two per cent as its scale (the Pickands-Balkema-de Haan theorem with
+shape 0; for places that are logarithms this is Hill's estimate of a power law), so that a new extreme gets a p-value
+below the reciprocal of the count.
+
+A histogram is a vector (HISTOGRAM_SIZE,): the bins, the sums of every BLOCK bins, the total.
+
+References
+----------
+Hill, "A simple general approach to inference about the tail of a distribution", Annals of Statistics 3(5), 1975.
+Siffer, Fouque, Termier, Largouet, "Anomaly detection in streams with extreme value theory", KDD 2017, section 3.
 """
 
 from __future__ import annotations
@@ -13,65 +22,54 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["HISTOGRAM_SIZE", "add_count", "tail_probability"]
+__all__ = ["HISTOGRAM_SIZE", "N_BINS", "add_count", "tail_probability"]
 
 Floats = NDArray[np.float64]
 
 N_BINS = 120
-PER_OCTAVE = 6.0
-LOWEST = -6.0  # log2 of the lower edge of bin 1; bin 0 takes what is below
-H_TOTAL = N_BINS
-HISTOGRAM_SIZE = N_BINS + 1
-_TAIL_SHARE = 0.05
+BLOCK = 10
+N_BLOCKS = N_BINS // BLOCK
+TOTAL = N_BINS + N_BLOCKS
+HISTOGRAM_SIZE = TOTAL + 1
+_TAIL_SHARE = 0.02
+_TAIL_COUNT = 10.0  # the tail is fitted to at least so many
+_MIN_TOTAL = 60.0  # and only after so many
 _P_MIN = 1e-12
 
 
 @njit(cache=True, error_model="numpy")
-def _position(evidence: float) -> float:
-    """Return the place of evidence > 0 on the axis of bins, as a real number in [0, N_BINS)."""
-    if not evidence > 2.0**LOWEST:
-        return 0.5
-    return min((math.log2(evidence) - LOWEST) * PER_OCTAVE + 1.0, N_BINS - 1e-9)
-
-
-@njit(cache=True, error_model="numpy")
-def tail_probability(histogram: Floats, evidence: float) -> float:
-    """Return the share of earlier evidence that is at least as large; never 0; `histogram` (HISTOGRAM_SIZE,)."""
-    total = histogram[H_TOTAL]
-    place = _position(evidence)
+def tail_probability(histogram: Floats, place: float) -> float:
+    """Return the share of earlier evidence at `place` or beyond, in [1e-12, 1]; the evidence itself counts as one."""
+    total = histogram[TOTAL]
     bin_ = int(place)
+    block = bin_ // BLOCK
     above = 0.0
-    inside = histogram[bin_]
-    top = N_BINS - 1
-    while top > bin_ and histogram[top] == 0.0:
-        top -= 1
-    for k in range(bin_ + 1, top + 1):
+    for k in range(bin_ + 1, (block + 1) * BLOCK):
         above += histogram[k]
-    share = above + inside * (bin_ + 1.0 - place)
-    p = (share + 0.5) / (total + 1.0)
-    if share > 2.0 or total < 20.0:
-        return min(max(p, _P_MIN), 1.0)
-    # beyond what was seen often: Hill's exponent over the highest 5 %
-    wanted = max(_TAIL_SHARE * total, 10.0)
-    held, weighted, k = 0.0, 0.0, N_BINS - 1
-    while k > 0:
+    for k in range(N_BINS + block + 1, TOTAL):
+        above += histogram[k]
+    share = above + histogram[bin_] * (bin_ + 1.0 - place)
+    p = (share + 1.0) / (total + 1.0)
+    if share >= 1.0 or total < _MIN_TOTAL:
+        return min(p, 1.0)
+    wanted = max(_TAIL_SHARE * total, _TAIL_COUNT)
+    held, weighted, k = 0.0, 0.0, N_BINS
+    while k > 1 and held < wanted:
+        k -= 1
         held += histogram[k]
         weighted += histogram[k] * (k + 0.5)
-        if held >= wanted:
-            break
-        k -= 1
-    excess = max((weighted - held * k) / PER_OCTAVE * math.log(2.0), 1e-3 * held + 1e-9)  # sum of log(x / threshold)
-    exponent = min(held / excess, 12.0)
-    distance = max(place - k, 0.0) / PER_OCTAVE * math.log(2.0)
-    tail = (held + 0.5) / (total + 1.0) * math.exp(-exponent * distance)
+    excess = max(weighted / max(held, 1.0) - k, 0.5)
+    tail = held / (total + 1.0) * math.exp(-max(place - k, 0.0) / excess)
     return min(max(min(p, tail), _P_MIN), 1.0)
 
 
 @njit(cache=True, error_model="numpy")
-def add_count(histogram: Floats, evidence: float, horizon: float) -> None:
-    """Count evidence; beyond `horizon` counts everything is halved, so the past fades."""
-    histogram[int(_position(evidence))] += 1.0
-    histogram[H_TOTAL] += 1.0
-    if histogram[H_TOTAL] >= 2.0 * horizon:
+def add_count(histogram: Floats, place: float, horizon: float) -> None:
+    """Count evidence at `place`; beyond two horizons all counts are halved, so the past fades."""
+    bin_ = int(place)
+    histogram[bin_] += 1.0
+    histogram[N_BINS + bin_ // BLOCK] += 1.0
+    histogram[TOTAL] += 1.0
+    if histogram[TOTAL] >= 2.0 * horizon:
         for k in range(HISTOGRAM_SIZE):
             histogram[k] *= 0.5

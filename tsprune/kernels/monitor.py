@@ -6,10 +6,10 @@ through the same compiled code and touches nothing but the state arrays. Layouts
 State
 -----
 integers : int64 (N_INTEGERS,)
-metrics : float64 (n_metrics, METRIC_SIZE), one row per metric: scalars, season tables, calibration histograms
+metrics : float64 (n_metrics, METRIC_SIZE), one row per metric
 joint : float64 (JOINT_SIZE,), what belongs to all metrics together
 
-Sign: inside, evidence is higher = more abnormal; `OUT_SCORE` and `OUT_ONSET` are log10 of p-values, lower = more
+Sign: inside, evidence is -log10 of a p-value, higher = more abnormal; `OUT_SCORE` and `OUT_ONSET` are lower = more
 abnormal.
 """
 
@@ -21,7 +21,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tsprune.kernels.calibration import HISTOGRAM_SIZE, add_count, tail_probability
+from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, add_count, tail_probability
+from tsprune.kernels.extremes import EXTREMES_SIZE, rarity
+from tsprune.kernels.novelty import BOOK_SIZE, novelty
+from tsprune.kernels.windows import WINDOW_SIZE, push, views
 
 __all__ = ["advance", "start_metric"]
 
@@ -29,8 +32,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 DAY = 86_400_000_000_000
-WEEK = 7 * DAY
-WEEK_START = 4 * DAY  # the epoch was a Thursday; weeks begin on Monday
 
 # one row of `out`
 OUT_SCORE, OUT_ONSET, OUT_P_VALUE, OUT_ANOMALY, OUT_ALERT, OUT_REPRUNED, OUT_METRICS = 0, 1, 2, 3, 4, 5, 6
@@ -39,31 +40,46 @@ PER_METRIC = 8  # trend, seasonal, remainder, then evidence: level, slope, seaso
 # integers
 I_LAST_TIME, I_STEP, I_ROWS, I_OPEN, I_CALM, I_RUN, I_SUPPRESSED, I_GAPS, I_MISSING, I_ALERTS, I_REPRUNED, I_PRIMING = (
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)  # fmt: skip
-N_INTEGERS = 16
+I_EPISODE, I_FIRST, I_HELD, I_RESETS = 12, 13, 14, 15
+I_LOG_COUNT, I_LOG = 16, 17
+N_LOG, LOG_WIDTH = 16, 4  # time, metric, part, kept
+N_INTEGERS = I_LOG + N_LOG * LOG_WIDTH
 
 # params: the policy, then the monitor
 P_RATE, P_PER_DAY, P_RELEASE, P_DURATION, P_DIRECTION, P_SIZE, P_HORIZON, P_SEASON = 0, 1, 2, 3, 4, 5, 6, 7
 N_PARAMS = 8
 
 # joint
-J_TOKENS, J_QUIET = 0, 1
-J_SCORE = 8
-J_ONSET = J_SCORE + HISTOGRAM_SIZE
-JOINT_SIZE = J_ONSET + HISTOGRAM_SIZE
+MAX_EPISODE = 1024
+J_TOKENS, J_STATE = 0, 1
+J_HISTOGRAM = 8
+J_QUEUE = J_HISTOGRAM + HISTOGRAM_SIZE  # a queue of falling evidence: rows, then values
+JOINT_SIZE = J_QUEUE + 2 * MAX_EPISODE
 
-# metrics
-M_LEVEL, M_SCALE, M_SLOPE, M_FAST, M_SEEN, M_ERROR_PLAIN, M_ERROR_SEASON, M_KEPT, M_VARIANCE, M_ABSENT, M_DEVIATION = (
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)  # fmt: skip
-M_LEVEL_PLAIN = 11
-N_SLOTS = 288
-M_DAY = 16
-M_DAY_COUNT = M_DAY + N_SLOTS
-N_FEATURES = 3
-M_HISTOGRAMS = M_DAY_COUNT + N_SLOTS
-METRIC_SIZE = M_HISTOGRAMS + N_FEATURES * HISTOGRAM_SIZE
+# metrics: scalars
+(M_LEVEL, M_SCALE, M_SLOW, M_SEEN, M_ERROR_PLAIN, M_ERROR_SEASON, M_KEPT, M_ABSENT, M_SLOT, M_VISIT_SUM,
+ M_VISIT_COUNT, M_COUNTER, M_LAST_RAW) = range(13)  # fmt: skip
+M_SEASON_RING = 16  # the last four seasonal remainders
+# metrics: the last visits of every slot of the day
+N_SLOTS, N_VISITS = 288, 7
+M_VISITS = 20
+M_VISITED = M_VISITS + N_SLOTS * N_VISITS
+# metrics: window, then one book and one list of extremes per view
+M_WINDOW = M_VISITED + N_SLOTS
+N_VIEWS = 8
+M_BOOKS = M_WINDOW + WINDOW_SIZE
+M_EXTREMES = M_BOOKS + N_VIEWS * BOOK_SIZE
+M_ABSENCES = M_EXTREMES + N_VIEWS * EXTREMES_SIZE
+METRIC_SIZE = M_ABSENCES + EXTREMES_SIZE
+
+V_VALUE, V_MEAN, V_MEDIAN, V_HIGH, V_LOW, V_SLOPE, V_DEVIATION, V_SEASON = 0, 1, 2, 3, 4, 5, 6, 7
+C_LEVEL, C_SLOPE, C_SEASON, C_NOISE, C_MISSING = 3, 4, 5, 6, 7  # places of the causes in a metric's part of `out`
+PART_SEASON, PART_METRIC = 0, 1
 
 _RATE_LEVEL = 0.1
-_KEEP, _DROP = 0.9, 1.0  # the season is kept below, dropped above this ratio of its error to the plain one
+_KEEP, _DROP = 0.9, 1.0  # a season is kept below, dropped above this ratio of its error to the plain one
+_VIEW_WEIGHT = 0.8  # evidence of every view but the value itself: their number is the number of chances to be wrong
+_PLACES_PER_DECADE = 10.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -83,109 +99,200 @@ def _local_time(time: int, zone: Integers) -> int:
 def start_metric(row: Floats, values: Floats) -> None:
     """Set level and scale of a metric (METRIC_SIZE,) from the finite values of its history (n_values,)."""
     n = values.shape[0]
+    row[M_SLOT] = -1.0
     if n == 0:
         return
     row[M_LEVEL] = np.median(values[: min(n, 20)])
-    row[M_LEVEL_PLAIN] = row[M_LEVEL]
-    scale = 0.0
-    if n > 1:
-        scale = np.median(np.abs(np.diff(values))) * 1.0484  # 1.4826 / sqrt(2)
-    if scale == 0.0:
-        scale = np.std(values)
-    row[M_SCALE] = scale
+    row[M_SLOW] = np.median(values)
+    scale = np.median(np.abs(np.diff(values))) * 1.0484 if n > 1 else 0.0  # 1.4826 / sqrt(2)
+    row[M_SCALE] = scale if scale > 0.0 else np.std(values)
 
 
 @njit(cache=True, error_model="numpy")
-def _metric_step(
-    value: float, slot: int, n_steps: int, row: Floats, horizon: float, evidence: Floats, result: Floats
-) -> bool:
-    """One value of one metric; fills evidence (N_FEATURES,) and result (PER_METRIC,); True if its parts changed."""
-    seen = row[M_SEEN]
-    season = row[M_DAY + slot] if row[M_KEPT] > 0.0 else 0.0
-    level = row[M_LEVEL]
-    result[0], result[1] = level, season
-    if math.isnan(value):
-        row[M_ABSENT] += n_steps
-        result[2] = math.nan
-        for k in range(N_FEATURES):
-            evidence[k] = 0.0
-        for k in range(3, 7):
-            result[k] = 0.0
-        result[7] = min(row[M_ABSENT], 20.0)
-        return False
-    absent = row[M_ABSENT]
-    row[M_ABSENT] = 0.0
+def _slot_median(row: Floats, slot: int, work: Floats) -> float:
+    """Return the median of the last visits of a slot; NaN before the first; `work` (N_VISITS,)."""
+    n = min(int(row[M_VISITED + slot]), N_VISITS)
+    if n == 0:
+        return math.nan
+    for k in range(n):
+        value = row[M_VISITS + slot * N_VISITS + k]
+        j = k
+        while j > 0 and work[j - 1] > value:
+            work[j] = work[j - 1]
+            j -= 1
+        work[j] = value
+    return 0.5 * (work[(n - 1) // 2] + work[n // 2])
+
+
+@njit(cache=True, error_model="numpy")
+def _visit(row: Floats, slot: int, value: float) -> None:
+    """Add a value to the visit of a slot; the visit that ends goes into the table as its mean."""
+    old = int(row[M_SLOT])
+    if old != slot:
+        if old >= 0 and row[M_VISIT_COUNT] > 0.0:
+            visits = int(row[M_VISITED + old])
+            row[M_VISITS + old * N_VISITS + visits % N_VISITS] = row[M_VISIT_SUM] / row[M_VISIT_COUNT]
+            row[M_VISITED + old] = visits + 1.0
+        row[M_SLOT], row[M_VISIT_SUM], row[M_VISIT_COUNT] = slot, 0.0, 0.0
+    row[M_VISIT_SUM] += value
+    row[M_VISIT_COUNT] += 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def _decompose(row: Floats, value: float, typical: float, horizon: float, result: Floats) -> bool:
+    """Split a value into level, season and remainder (result[:3]); learn; True if the season came or went."""
+    seen, level, slow = row[M_SEEN], row[M_LEVEL], row[M_SLOW]
+    known = not math.isnan(typical)
+    kept = row[M_KEPT] > 0.0 and known
+    season = typical - slow if kept else 0.0
     remainder = value - level - season
-    result[2] = remainder
-    scale = max(row[M_SCALE], 1e-12 * (abs(level) + abs(value)) + 1e-300)
-    z = remainder / scale
-    limited = min(max(z, -1e6), 1e6)
+    result[0], result[1], result[2] = level, season, remainder
+    scale = max(row[M_SCALE], 1e-12 * (abs(level) + abs(value)) + 1e-150)
     # learning is limited to three deviations: an anomaly must not teach the monitor
-    step = min(max(remainder, -3.0 * scale), 3.0 * scale)
-    rate = max(_RATE_LEVEL, 1.0 / (seen + 1.0))
-    row[M_LEVEL] = level + rate * step
-    row[M_FAST] += 0.2 * (limited - row[M_FAST])
-    row[M_VARIANCE] += 0.1 * (math.log1p(abs(limited)) - row[M_VARIANCE])
-    slow = max(1.0 / horizon, 1.0 / (seen + 2.0))
-    row[M_SCALE] = row[M_SCALE] + slow * 3.0 * (min(abs(remainder) * 1.25, 3.0 * scale) - row[M_SCALE])
-    row[M_DEVIATION] += slow * (row[M_VARIANCE] - row[M_DEVIATION])
-    evidence[0] = abs(limited)
-    evidence[1] = abs(row[M_FAST])
-    evidence[2] = abs(row[M_VARIANCE] - row[M_DEVIATION])
-    # the season, learned beside the plain level and kept while it predicts better
-    plain_error = value - row[M_LEVEL_PLAIN]
-    bound = 5.0 * scale
-    plain_step = min(max(plain_error, -bound), bound)
-    count = row[M_DAY_COUNT + slot]
-    table_error = value - row[M_LEVEL_PLAIN] - row[M_DAY + slot]
-    if count >= 1.0:
-        row[M_ERROR_PLAIN] += slow * 2.0 * (min(abs(plain_error), 10.0 * scale) - row[M_ERROR_PLAIN])
-        row[M_ERROR_SEASON] += slow * 2.0 * (min(abs(table_error), 10.0 * scale) - row[M_ERROR_SEASON])
-    row[M_LEVEL_PLAIN] += max(slow, 0.001) * plain_step
-    row[M_DAY + slot] += max(0.2, 1.0 / (count + 1.0)) * (plain_error - row[M_DAY + slot])
-    row[M_DAY_COUNT + slot] = min(count + 1.0, 1e6)
+    row[M_LEVEL] = level + max(_RATE_LEVEL, 1.0 / (seen + 1.0)) * min(max(remainder, -3.0 * scale), 3.0 * scale)
+    rate = max(1.0 / horizon, 1.0 / (seen + 2.0))
+    row[M_SCALE] += min(3.0 * rate, 1.0) * (min(abs(remainder) * 1.25, 3.0 * scale) - row[M_SCALE])
+    row[M_SLOW] = slow + max(rate, 1e-3) * min(max(value - slow, -5.0 * scale), 5.0 * scale)
     row[M_SEEN] = seen + 1.0
-    kept = row[M_KEPT] > 0.0
-    ratio = row[M_ERROR_SEASON] / max(row[M_ERROR_PLAIN], 1e-300)
-    changed = False
-    if not kept and count >= 3.0 and ratio < _KEEP:
-        row[M_KEPT], row[M_LEVEL], changed = 1.0, row[M_LEVEL_PLAIN], True
-    elif kept and ratio > _DROP:
-        row[M_KEPT], row[M_LEVEL], changed = 0.0, value, True
-    result[3] = evidence[1]
-    result[4] = 0.0
-    result[5] = max(abs(table_error) - abs(plain_error), 0.0) / scale if kept else 0.0
-    result[6] = evidence[2]
-    result[7] = min(absent, 20.0)
-    return changed
+    if not known:
+        return False
+    bound = 10.0 * scale
+    rate = min(4.0 * rate, 1.0)
+    row[M_ERROR_PLAIN] += rate * (min(abs(value - slow), bound) - row[M_ERROR_PLAIN])
+    row[M_ERROR_SEASON] += rate * (min(abs(value - typical), bound) - row[M_ERROR_SEASON])
+    was_kept = row[M_KEPT] > 0.0
+    if not was_kept and row[M_ERROR_SEASON] < _KEEP * row[M_ERROR_PLAIN]:
+        row[M_KEPT], row[M_LEVEL] = 1.0, row[M_SLOW]
+        return True
+    if was_kept and row[M_ERROR_SEASON] > _DROP * row[M_ERROR_PLAIN]:
+        row[M_KEPT], row[M_LEVEL] = 0.0, value
+        return True
+    return False
 
 
 @njit(cache=True, error_model="numpy")
-def _alert(score: float, onset: float, way: float, size: float, n_steps: int, params: Floats, integers: Integers,
-           joint: Floats, out: Floats, day_share: float) -> None:  # fmt: skip
+def _strength(p: float) -> float:
+    """Return -log10(p) below 0.1; above, where nobody looks, the straight line to 0 at p = 1."""
+    return -math.log10(p) if p < 0.1 else (1.0 - p) / 0.9
+
+
+@njit(cache=True, error_model="numpy")
+def _evidence(row: Floats, view: int, value: float, memory: float) -> float:
+    """Return how new a view's value is, as the strength of its p-value, and learn it."""
+    book = row[M_BOOKS + view * BOOK_SIZE : M_BOOKS + (view + 1) * BOOK_SIZE]
+    extremes = row[M_EXTREMES + view * EXTREMES_SIZE : M_EXTREMES + (view + 1) * EXTREMES_SIZE]
+    return _strength(rarity(extremes, max(novelty(book, value, row[M_SEEN], memory), 0.0), memory))
+
+
+@njit(cache=True, error_model="numpy")
+def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Floats, look: Floats, work: Floats,
+                 result: Floats) -> tuple[float, bool]:  # fmt: skip
+    """One value of one metric: fills result (PER_METRIC,); returns its evidence and whether its parts changed."""
+    memory = params[P_HORIZON]
+    is_missing = math.isnan(value)
+    absent = row[M_ABSENT] + n_steps if is_missing else n_steps - 1.0
+    row[M_ABSENT] = absent
+    for k in range(3, PER_METRIC):
+        result[k] = 0.0
+    p = rarity(row[M_ABSENCES : M_ABSENCES + EXTREMES_SIZE], absent, memory)
+    best = _VIEW_WEIGHT * _strength(p) if absent > 0.0 else 0.0
+    result[C_MISSING] = best
+    typical = _slot_median(row, slot, work) if params[P_SEASON] > 0.0 else math.nan
+    if is_missing:
+        result[0], result[2] = row[M_LEVEL], math.nan
+        result[1] = typical - row[M_SLOW] if row[M_KEPT] > 0.0 and not math.isnan(typical) else 0.0
+        return best, False
+    if row[M_SEEN] == 0.0 and row[M_SCALE] == 0.0:  # a metric without history begins with its first value
+        start_metric(row, np.array([value]))
+    if params[P_SEASON] > 0.0:
+        _visit(row, slot, value)
+    changed = _decompose(row, value, typical, memory, result)
+    window = row[M_WINDOW : M_WINDOW + WINDOW_SIZE]
+    push(window, value)
+    views(window, look)
+    n_views = N_VIEWS - 1
+    if not math.isnan(typical):
+        row[M_SEASON_RING + (int(row[M_SEEN]) & 3)] = value - typical
+        total = 0.0
+        for k in range(4):
+            total += row[M_SEASON_RING + k]
+        look[V_SEASON] = 0.25 * total
+        n_views = N_VIEWS
+    for view in range(n_views):
+        evidence = _evidence(row, view, look[view], memory)
+        if view != V_VALUE:
+            evidence *= _VIEW_WEIGHT
+        best = max(best, evidence)
+        cause = C_LEVEL
+        if view == V_SLOPE:
+            cause = C_SLOPE
+        elif view == V_DEVIATION:
+            cause = C_NOISE
+        elif view == V_SEASON:
+            cause = C_SEASON
+        result[cause] = max(result[cause], evidence)
+    return best, changed
+
+
+@njit(cache=True, error_model="numpy")
+def _recent_highest(joint: Floats, integers: Integers, evidence: float) -> float:
+    """Return the highest evidence of the rows of one episode before this one, and take this one in."""
+    row, episode = integers[I_ROWS], integers[I_EPISODE]
+    first, held = integers[I_FIRST], integers[I_HELD]
+    rows, values = J_QUEUE, J_QUEUE + MAX_EPISODE
+    while held > 0 and joint[rows + first] < row - episode:
+        first = (first + 1) % MAX_EPISODE
+        held -= 1
+    highest = joint[values + first] if held > 0 else 0.0
+    while held > 0 and joint[values + (first + held - 1) % MAX_EPISODE] <= evidence:
+        held -= 1
+    if held == MAX_EPISODE:
+        first = (first + 1) % MAX_EPISODE
+        held -= 1
+    joint[rows + (first + held) % MAX_EPISODE] = row
+    joint[values + (first + held) % MAX_EPISODE] = evidence
+    integers[I_FIRST], integers[I_HELD] = first, held + 1
+    return highest
+
+
+@njit(cache=True, error_model="numpy")
+def _alert(way: float, size: float, days: float, params: Floats, integers: Integers, joint: Floats,
+           out: Floats) -> None:  # fmt: skip
     """Apply the policy to one row: fills is_anomaly and alert of `out`, moves episode and budget."""
     p_value = out[OUT_P_VALUE]
     anomalous = p_value <= params[P_RATE]
     out[OUT_ANOMALY] = 1.0 if anomalous else 0.0
     out[OUT_ALERT] = 0.0
     per_day = params[P_PER_DAY]
-    if math.isfinite(per_day):
-        joint[J_TOKENS] = min(joint[J_TOKENS] + per_day * day_share, max(per_day, 1.0))
+    has_budget = math.isfinite(per_day)
+    if has_budget:
+        joint[J_TOKENS] = min(joint[J_TOKENS] + per_day * days, max(per_day, 1.0))
     integers[I_RUN] = integers[I_RUN] + 1 if anomalous else 0
     if integers[I_OPEN] == 1:
         integers[I_CALM] = integers[I_CALM] + 1 if p_value > params[P_RELEASE] else 0
         if integers[I_CALM] >= 3:
             integers[I_OPEN] = 0
-    elif integers[I_PRIMING] == 0 and integers[I_RUN] >= params[P_DURATION]:
-        fits = params[P_DIRECTION] * way >= 0.0 and size >= params[P_SIZE]
-        if fits and anomalous:
-            integers[I_OPEN], integers[I_CALM] = 1, 0
-            if joint[J_TOKENS] >= 1.0 or not math.isfinite(per_day):
-                joint[J_TOKENS] -= 1.0 if math.isfinite(per_day) else 0.0
-                out[OUT_ALERT] = 1.0
-                integers[I_ALERTS] += 1
-            else:
-                integers[I_SUPPRESSED] += 1
+    fits = params[P_DIRECTION] * way >= 0.0 and size >= params[P_SIZE]
+    if integers[I_OPEN] == 1 or integers[I_PRIMING] == 1 or not fits or integers[I_RUN] < params[P_DURATION]:
+        return
+    if not anomalous:
+        return
+    integers[I_OPEN], integers[I_CALM] = 1, 0
+    if not has_budget or joint[J_TOKENS] >= 1.0:
+        out[OUT_ALERT] = 1.0
+        integers[I_ALERTS] += 1
+        if has_budget:
+            joint[J_TOKENS] -= 1.0
+    else:
+        integers[I_SUPPRESSED] += 1
+
+
+@njit(cache=True, error_model="numpy")
+def _log_change(integers: Integers, time: int, metric: int, part: int, kept: int) -> None:
+    """Write a change of the parts in use into the log, a ring."""
+    place = I_LOG + (integers[I_LOG_COUNT] % N_LOG) * LOG_WIDTH
+    integers[place], integers[place + 1], integers[place + 2], integers[place + 3] = time, metric, part, kept
+    integers[I_LOG_COUNT] += 1
 
 
 @njit(cache=True, error_model="numpy")
@@ -193,59 +300,53 @@ def advance(times: Integers, values: Floats, zone: Integers, params: Floats, int
             metrics: Floats, out: Floats) -> None:  # fmt: skip
     """Take rows `values` (n_rows, n_metrics) at `times` (n_rows,) into the state; fill `out` (n_rows, n_fields)."""
     n_metrics = values.shape[1]
-    evidence = np.empty(N_FEATURES)
+    look, work = np.empty(N_VIEWS), np.empty(N_VISITS)
+    chances = math.log10(n_metrics)
+    fade = 0.5 ** (1.0 / integers[I_EPISODE])
+    histogram = joint[J_HISTOGRAM : J_HISTOGRAM + HISTOGRAM_SIZE]
     for i in range(times.shape[0]):
         time, step = times[i], integers[I_STEP]
-        n_steps = 1
+        n_steps, days = 1, 0.0
         if integers[I_ROWS] > 0:
-            n_steps = max(1, (2 * (time - integers[I_LAST_TIME]) + step) // (2 * step))
-            day_share = (time - integers[I_LAST_TIME]) / DAY
-        else:
-            day_share = 0.0
+            apart = time - integers[I_LAST_TIME]
+            n_steps = max(1, (apart + step // 2) // step)
+            days = apart / DAY
         if n_steps > 1:
             integers[I_GAPS] += 1
-        local = _local_time(time, zone)
-        slot = (local % DAY) * N_SLOTS // DAY
+        slot = (_local_time(time, zone) % DAY) * N_SLOTS // DAY
         row_out = out[i]
-        worst, worst_fast = 1.0, 1.0
-        way, size = 0.0, 0.0
+        worst, way, size = -1.0, 0.0, 0.0
         repruned, any_missing = False, False
         for m in range(n_metrics):
             row = metrics[m]
             result = row_out[OUT_METRICS + m * PER_METRIC : OUT_METRICS + (m + 1) * PER_METRIC]
-            repruned |= _metric_step(values[i, m], slot, n_steps, row, params[P_HORIZON], evidence, result)
+            scale = row[M_SCALE]
+            evidence, changed = _metric_step(values[i, m], slot, n_steps, row, params, look, work, result)
+            if changed:
+                repruned = True
+                _log_change(integers, time, m, PART_SEASON, 1 if row[M_KEPT] > 0.0 else 0)
             if math.isnan(values[i, m]):
                 any_missing = True
-                continue
-            lowest = 1.0
-            for k in range(N_FEATURES):
-                start = M_HISTOGRAMS + k * HISTOGRAM_SIZE
-                histogram = row[start : start + HISTOGRAM_SIZE]
-                p = tail_probability(histogram, evidence[k])
-                add_count(histogram, evidence[k], params[P_HORIZON])
-                if k == 0:
-                    worst_fast = min(worst_fast, p)
-                lowest = min(lowest, p)
-            if lowest < worst:
-                worst = lowest
-                way = 1.0 if result[2] > 0.0 else -1.0
-                size = evidence[0]
+            if evidence > worst:
+                worst = evidence
+                way, size = 0.0, 0.0
+                if not math.isnan(values[i, m]):
+                    way = 1.0 if result[2] > 0.0 else -1.0
+                    size = abs(result[2]) / scale if scale > 0.0 else math.inf
         if any_missing:
             integers[I_MISSING] += 1
-        joint[J_QUIET] = max(joint[J_QUIET] * 0.9, -math.log10(worst))
-        state = joint[J_QUIET]
-        score_histogram = joint[J_SCORE : J_SCORE + HISTOGRAM_SIZE]
-        p_value = tail_probability(score_histogram, state)
-        add_count(score_histogram, state, params[P_HORIZON])
-        change = -math.log10(worst_fast)
-        onset_histogram = joint[J_ONSET : J_ONSET + HISTOGRAM_SIZE]
-        onset = math.log10(tail_probability(onset_histogram, change))
-        add_count(onset_histogram, change, params[P_HORIZON])
-        row_out[OUT_SCORE] = math.log10(p_value)
-        row_out[OUT_ONSET] = onset
+        # several metrics: as many chances to be wrong
+        evidence = max(worst - chances, 0.0)
+        place = min(evidence * _PLACES_PER_DECADE, N_BINS - 1e-6)
+        p_value = tail_probability(histogram, place)
+        add_count(histogram, place, params[P_HORIZON])
+        joint[J_STATE] = max(joint[J_STATE] * fade, evidence)
+        highest = _recent_highest(joint, integers, evidence)
+        row_out[OUT_SCORE] = -joint[J_STATE]
+        row_out[OUT_ONSET] = -evidence if evidence > highest else 0.0
         row_out[OUT_P_VALUE] = p_value
         row_out[OUT_REPRUNED] = 1.0 if repruned else 0.0
         integers[I_REPRUNED] += 1 if repruned else 0
-        _alert(row_out[OUT_SCORE], onset, way, size, n_steps, params, integers, joint, row_out, day_share)
+        _alert(way, size, days, params, integers, joint, row_out)
         integers[I_LAST_TIME] = time
         integers[I_ROWS] += 1

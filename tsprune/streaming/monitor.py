@@ -30,6 +30,7 @@ __all__ = ["Reading", "StreamMonitor"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+_EPISODE_SHARE = 0.3  # of the history: what `episode="auto"` takes for the length of an abnormal episode
 _COUNTS = {
     "rows": kernel.I_ROWS,
     "missing": kernel.I_MISSING,
@@ -51,8 +52,12 @@ class StreamMonitor:
     ----------
     alerts : AlertPolicy or None, default=None
         Which readings become alerts; None is ``AlertPolicy()``.
-    horizon : int >= 100, default=8000
-        Points after which the past has faded to half: the memory of scales and calibration.
+    horizon : int >= 100, default=20000
+        Rows after which the past is forgotten: values not met for so long are new again, the counts of the
+        calibration are halved after twice as many.
+    episode : {"auto"} or int in [1, 1024], default="auto"
+        Rows of one abnormal episode. `score` falls back by half over so many; `onset` is silent where the same
+        episode was more abnormal before. ``"auto"``: three tenths of the history's length.
     season : {"auto"} or None, default="auto"
         Whether seasons by the time of day and of the week may be used where they predict better.
     time_zone : str or None, default=None
@@ -90,6 +95,7 @@ class StreamMonitor:
     _parameters: ClassVar[Rules] = {
         "alerts": either(nothing(), instance_of(AlertPolicy)),
         "horizon": integer(100),
+        "episode": either(choice("auto"), integer(1, kernel.MAX_EPISODE)),
         "season": either(choice("auto"), nothing()),
         "time_zone": either(nothing(), instance_of(str)),
         "counters": instance_of(tuple, list),
@@ -100,7 +106,8 @@ class StreamMonitor:
         self,
         alerts: AlertPolicy | None = None,
         *,
-        horizon: int = 8000,
+        horizon: int = 20_000,
+        episode: int | str = "auto",
         season: str | None = "auto",
         time_zone: str | None = None,
         counters: tuple[str, ...] = (),
@@ -108,6 +115,7 @@ class StreamMonitor:
     ) -> None:
         self.alerts = alerts
         self.horizon = horizon
+        self.episode = episode
         self.season = season
         self.time_zone = time_zone
         self.counters = counters
@@ -170,6 +178,8 @@ class StreamMonitor:
         steps, counts = np.unique(np.diff(times), return_counts=True)
         self._integers[kernel.I_STEP] = int(steps[np.argmax(counts)]) if steps.size else 60_000_000_000
         self._integers[kernel.I_PRIMING] = 1
+        rows = round(_EPISODE_SHARE * len(times)) if self.episode == "auto" else int(self.episode)
+        self._integers[kernel.I_EPISODE] = min(max(rows, 1), kernel.MAX_EPISODE)
         self._joint = np.zeros(kernel.JOINT_SIZE)
         self._metrics = np.zeros((len(self.names_), kernel.METRIC_SIZE))
         self._set_params()
@@ -346,6 +356,7 @@ class StreamMonitor:
             "parameters": {
                 "alerts": None if policy is None else {name: getattr(policy, name) for name in policy._parameters},
                 "horizon": int(self.horizon),
+                "episode": self.episode if isinstance(self.episode, str) else int(self.episode),
                 "season": self.season,
                 "time_zone": self.time_zone,
                 "counters": list(self.counters),

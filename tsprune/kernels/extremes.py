@@ -1,0 +1,90 @@
+"""Extremes: how rare is this evidence among what came before, from its largest values alone.
+
+Only the largest `KEPT` values so far are kept, in order, beside the number of all. The p-value of a value among them
+is exact; a value beyond all of them gets the tail of a power law whose exponent is Hill's estimate, so that a new
+extreme can have a p-value below the reciprocal of the number; a value below all of them is ordinary and gets a p-value
+between that of the smallest one kept and 1. The past fades: after two horizons every second value goes and the number
+is halved.
+
+A list of extremes is a vector (EXTREMES_SIZE,): number of all, number kept, the kept values in rising order.
+
+References
+----------
+Hill, "A simple general approach to inference about the tail of a distribution", Annals of Statistics 3(5), 1975.
+Siffer, Fouque, Termier, Largouet, "Anomaly detection in streams with extreme value theory", KDD 2017, section 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["EXTREMES_SIZE", "KEPT", "rarity"]
+
+Floats = NDArray[np.float64]
+
+KEPT = 128
+TOTAL, COUNT, VALUES = 0, 1, 2
+EXTREMES_SIZE = VALUES + KEPT
+_TAIL_SHARE, _TAIL_COUNT, _TAIL_TOTAL = 0.02, 10, 60  # Hill's estimate: of so many, at least; after so many
+_MIN_SHAPE = 0.05
+_P_MIN = 1e-12
+
+
+@njit(cache=True, error_model="numpy")
+def _tail(extremes: Floats, value: float) -> float:
+    """Return the p-value of a value above all kept ones."""
+    total, count = extremes[TOTAL], int(extremes[COUNT])
+    k = min(max(_TAIL_COUNT, int(_TAIL_SHARE * total)), count - 1)
+    p = 1.0 / (total + 1.0)
+    if total < _TAIL_TOTAL or k < _TAIL_COUNT:
+        return p
+    threshold = extremes[VALUES + count - 1 - k]
+    if not threshold > 0.0:
+        return p
+    logs = 0.0
+    for j in range(count - k, count):
+        logs += math.log(extremes[VALUES + j] / threshold)
+    shape = max(logs / k, _MIN_SHAPE)
+    return max(min(p, k / (total + 1.0) * (value / threshold) ** (-1.0 / shape)), _P_MIN)
+
+
+@njit(cache=True, error_model="numpy")
+def rarity(extremes: Floats, value: float, horizon: float) -> float:
+    """Return the p-value of a value >= 0 among those before, in [1e-12, 1], and learn it."""
+    total, count = extremes[TOTAL], int(extremes[COUNT])
+    extremes[TOTAL] = total + 1.0
+    if count == KEPT and value <= extremes[VALUES]:
+        smallest = extremes[VALUES]
+        edge = (KEPT + 1.0) / (total + 1.0)
+        p = edge + (1.0 - edge) * (1.0 - value / smallest) if smallest > 0.0 else 1.0
+    else:
+        low, high = 0, count
+        while low < high:
+            middle = (low + high) // 2
+            if extremes[VALUES + middle] < value:
+                low = middle + 1
+            else:
+                high = middle
+        extremes[TOTAL] = total
+        p = (count - low + 1.0) / (total + 1.0) if low < count or count == 0 else _tail(extremes, value)
+        extremes[TOTAL] = total + 1.0
+        if count == KEPT:
+            for k in range(low - 1):
+                extremes[VALUES + k] = extremes[VALUES + k + 1]
+            extremes[VALUES + low - 1] = value
+        else:
+            for k in range(count, low, -1):
+                extremes[VALUES + k] = extremes[VALUES + k - 1]
+            extremes[VALUES + low] = value
+            extremes[COUNT] = count + 1.0
+    if extremes[TOTAL] >= 2.0 * horizon:
+        extremes[TOTAL] *= 0.5
+        kept = int(extremes[COUNT]) // 2
+        for k in range(kept):
+            extremes[VALUES + k] = extremes[VALUES + 2 * k + 1]
+        extremes[COUNT] = kept
+    return p

@@ -58,7 +58,7 @@ JOINT_SIZE = J_QUEUE + 2 * MAX_EPISODE
 
 # metrics: scalars
 (M_LEVEL, M_SCALE, M_SLOW, M_SEEN, M_ERROR_PLAIN, M_ERROR_SEASON, M_KEPT, M_ABSENT, M_SLOT, M_VISIT_SUM,
- M_VISIT_COUNT, M_COUNTER, M_LAST_RAW) = range(13)  # fmt: skip
+ M_VISIT_COUNT, M_COUNTER, M_LAST_RAW, M_LAST_SECOND, M_GONE) = range(15)  # fmt: skip
 M_SEASON_RING = 16  # the last four seasonal remainders
 # metrics: the last visits of every slot of the day
 N_SLOTS, N_VISITS = 288, 7
@@ -79,6 +79,7 @@ PART_SEASON, PART_METRIC = 0, 1
 _RATE_LEVEL = 0.1
 _KEEP, _DROP = 0.9, 1.0  # a season is kept below, dropped above this ratio of its error to the plain one
 _VIEW_WEIGHT = 0.8  # evidence of every view but the value itself: their number is the number of chances to be wrong
+_SECOND_WEIGHT = 0.2  # of the second best view: two that agree weigh more than one
 _PLACES_PER_DECADE = 10.0
 
 
@@ -185,6 +186,20 @@ def _evidence(row: Floats, view: int, value: float, memory: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
+def _increase(row: Floats, value: float, second: float, integers: Integers) -> float:
+    """Return the increase per second of a counter, NaN for its first value; a fall is a restart from 0."""
+    last, moment = row[M_LAST_RAW], row[M_LAST_SECOND]
+    is_first = row[M_COUNTER] == 1.0
+    row[M_LAST_RAW], row[M_LAST_SECOND], row[M_COUNTER] = value, second, 2.0
+    if is_first:
+        return math.nan
+    if value < last:
+        integers[I_RESETS] += 1
+        last = 0.0
+    return (value - last) / (second - moment)
+
+
+@njit(cache=True, error_model="numpy")
 def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Floats, look: Floats, work: Floats,
                  result: Floats) -> tuple[float, bool]:  # fmt: skip
     """One value of one metric: fills result (PER_METRIC,); returns its evidence and whether its parts changed."""
@@ -218,10 +233,12 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
             total += row[M_SEASON_RING + k]
         look[V_SEASON] = 0.25 * total
         n_views = N_VIEWS
+    second = 0.0
     for view in range(n_views):
         evidence = _evidence(row, view, look[view], memory)
         if view != V_VALUE:
             evidence *= _VIEW_WEIGHT
+        second = max(second, min(best, evidence))
         best = max(best, evidence)
         cause = C_LEVEL
         if view == V_SLOPE:
@@ -231,7 +248,7 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
         elif view == V_SEASON:
             cause = C_SEASON
         result[cause] = max(result[cause], evidence)
-    return best, changed
+    return best + _SECOND_WEIGHT * second, changed
 
 
 @njit(cache=True, error_model="numpy")
@@ -318,19 +335,29 @@ def advance(times: Integers, values: Floats, zone: Integers, params: Floats, int
         worst, way, size = -1.0, 0.0, 0.0
         repruned, any_missing = False, False
         for m in range(n_metrics):
-            row = metrics[m]
+            row, value = metrics[m], values[i, m]
             result = row_out[OUT_METRICS + m * PER_METRIC : OUT_METRICS + (m + 1) * PER_METRIC]
             scale = row[M_SCALE]
-            evidence, changed = _metric_step(values[i, m], slot, n_steps, row, params, look, work, result)
+            if math.isnan(value):
+                any_missing = True
+            elif row[M_COUNTER] > 0.0:
+                value = _increase(row, value, time * 1e-9, integers)
+            evidence, changed = _metric_step(value, slot, n_steps, row, params, look, work, result)
             if changed:
                 repruned = True
                 _log_change(integers, time, m, PART_SEASON, 1 if row[M_KEPT] > 0.0 else 0)
-            if math.isnan(values[i, m]):
-                any_missing = True
+            gone = row[M_ABSENT] >= integers[I_EPISODE]
+            if gone != (row[M_GONE] > 0.0):
+                row[M_GONE] = 1.0 if gone else 0.0
+                repruned = True
+                _log_change(integers, time, m, PART_METRIC, 0 if gone else 1)
+            if gone:  # a metric that stays away is left out, and its absence is no news any more
+                result[C_MISSING] = 0.0
+                continue
             if evidence > worst:
                 worst = evidence
                 way, size = 0.0, 0.0
-                if not math.isnan(values[i, m]):
+                if not math.isnan(value):
                     way = 1.0 if result[2] > 0.0 else -1.0
                     size = abs(result[2]) / scale if scale > 0.0 else math.inf
         if any_missing:

@@ -31,6 +31,7 @@ __all__ = ["Reading", "StreamMonitor"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _EPISODE_SHARE = 0.3  # of the history: what `episode="auto"` takes for the length of an abnormal episode
+_PARTS = {kernel.PART_SEASON: "season", kernel.PART_METRIC: "metric"}
 _COUNTS = {
     "rows": kernel.I_ROWS,
     "missing": kernel.I_MISSING,
@@ -38,6 +39,7 @@ _COUNTS = {
     "alerts": kernel.I_ALERTS,
     "suppressed": kernel.I_SUPPRESSED,
     "repruned": kernel.I_REPRUNED,
+    "counter_resets": kernel.I_RESETS,
 }
 
 
@@ -184,8 +186,14 @@ class StreamMonitor:
         self._metrics = np.zeros((len(self.names_), kernel.METRIC_SIZE))
         self._set_params()
         self._joint[kernel.J_TOKENS] = max(1.0, (self.alerts or AlertPolicy()).per_day or 1.0)
-        for row, column in zip(self._metrics, values.T, strict=True):
-            kernel.start_metric(row, column[np.isfinite(column)])
+        unknown = [name for name in self.counters if name not in self.names_]
+        if unknown:
+            raise InvalidSeriesError(f"counters must be columns of history, got {unknown[0]!r}; columns: {self.names_}.")
+        for name, row, column in zip(self.names_, self._metrics, values.T, strict=True):
+            if name in self.counters:  # begins with the first increase, of which nothing is known yet
+                row[kernel.M_COUNTER] = 1.0
+            else:
+                kernel.start_metric(row, column[np.isfinite(column)])
 
     def _set_params(self) -> None:
         policy = self.alerts or AlertPolicy()
@@ -273,6 +281,24 @@ class StreamMonitor:
         out = np.empty((len(times), self._n_fields))
         kernel.advance(times, values, self._zone, self._params, self._integers, self._joint, self._metrics, out)
         return out
+
+    def diff(self) -> pd.DataFrame:
+        """Return what changed in the parts that are used, the last 16 changes at most.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``time`` (UTC), ``metric``, ``part`` (``"season"``: the season by the time of day; ``"metric"``: the
+            metric itself, left out while it stays away), ``kept`` (True: in use from then on).
+        """
+        self._primed()
+        count = int(self._integers[kernel.I_LOG_COUNT])
+        entries = []
+        for number in range(max(0, count - kernel.N_LOG), count):
+            start = kernel.I_LOG + number % kernel.N_LOG * kernel.LOG_WIDTH
+            time, metric, part, kept = (int(v) for v in self._integers[start : start + kernel.LOG_WIDTH])
+            entries.append((pd.Timestamp(time), self.names_[metric], _PARTS[part], bool(kept)))
+        return pd.DataFrame(entries, columns=["time", "metric", "part", "kept"])
 
     # ------------------------------------------------------------------------------------------- doors
     def _primed(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from detectors.parameters import (
 from detectors.report import PruningRecord, PruningReport
 from tsprune.embedding import SeriesEmbedding, embedding_scales
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.responsibility import Responsibility
 from tsprune.score_smoothing import smooth_scores, smoothing_widths
 from tsprune.seasonal_profile import SeasonalProfile
 from tsprune.thresholds import PeaksOverThreshold
@@ -46,6 +47,7 @@ Integers = NDArray[np.int64]
 
 _MIN_TIMEPOINTS = 20  # fewer rows are no sample of windows
 _LONGEST_GRID = 4  # positions per row
+_DETECTOR_WEIGHT = 1 / 3  # against the mean of the energies
 _FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
@@ -185,14 +187,12 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
         rows = self.embedding_.fit_transform(values, series.names)
         self.feature_names_out_ = self.embedding_.feature_names_
-        self._fit_detector(rows)
+        evidence = self._fit_detector(rows)
         widest = None if self.smoothing == "auto" else self.smoothing
         self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
         context = max(2 * self.embedding_.reach, max(self.smoothing_))
         self._context = values[-context:]
-        abnormality = smooth_scores(self._train_evidence, self.smoothing_)
-        del self._train_evidence
-        self.offset_ = -self._threshold(abnormality)
+        self.offset_ = -self._threshold(smooth_scores(evidence, self.smoothing_))
         return self
 
     def score_samples(self, X: Any, *, time: Any = None) -> Floats:
@@ -243,10 +243,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         """
         rows, n_context = self._rows(X, time)
         index = read_series(X, time=time, allow_empty_columns=True, name="X").time_index()
-        if self.n_features_in_ == 1:
-            parts, names = rows**2, self.feature_names_out_
-        else:
-            parts, names = self._series_parts(rows), self.series_names_
+        names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
+        parts = self._responsibility.of(rows)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
 
     # ------------------------------------------------------------------------------------------------ private
@@ -344,8 +342,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
                 rest[:, column] -= profile.at(position)
         return rest
 
-    def _fit_detector(self, rows: Floats) -> None:
-        """Fit detector and energy on features (n_timepoints, n_features); set `detector_`, `support_`, `report_`."""
+    def _fit_detector(self, rows: Floats) -> Floats:
+        """Fit detector and energy on features (n_timepoints, n_features); return their evidence (n_timepoints,)."""
         detector = PrunedIsolationForest() if self.detector is None else clone(self.detector)
         if not hasattr(detector, "_score_kept"):
             detector = PrunedDetector(detector)
@@ -358,16 +356,18 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.report_ = PruningReport(
             reports, subject="components and features", guards=list(self.detector_.report_.guards)
         )
-        with_energy = self.energy is True or (self.energy == "auto" and self.detector is None)
-        self.energy_ = WindowEnergy().fit(rows)
-        forest = self._detector_part(rows)
-        self._forest_unit = _unit(forest)
-        self._energy_unit = None
-        self._train_evidence = _in_units(forest, self._forest_unit)
-        if with_energy:
-            energy = np.sqrt(self.energy_.held_out(rows))
-            self._energy_unit = _unit(energy)
-            self._train_evidence = 0.5 * (self._train_evidence + _in_units(energy, self._energy_unit))
+        by_detector = self._detector_part(rows)
+        self._detector_unit = _unit(by_detector)
+        evidence = _in_units(by_detector, self._detector_unit)
+        self.energy_ = None
+        if self.energy is True or (self.energy == "auto" and self.detector is None):
+            self.energy_ = WindowEnergy(self.embedding_.nested_groups()).fit(rows)
+            self._energy_units = [_unit(part) for part in self.energy_.held_out_.T]
+            evidence = self._joined(evidence, self.energy_.held_out_)
+        width = self.embedding_.reach
+        owner = self.embedding_.owner_ if self.n_features_in_ > 1 else np.arange(rows.shape[1])
+        self._responsibility = Responsibility(owner, 2 * width + 1 if self.n_features_in_ > 1 else 1).fit(rows)
+        return evidence
 
     def _detector_part(self, rows: Floats) -> Floats:
         """Abnormality (n_rows,) by the detector; higher = more abnormal."""
@@ -376,15 +376,13 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
     def _evidence(self, rows: Floats) -> Floats:
         """Abnormality (n_rows,) of features, in training units; higher = more abnormal."""
-        evidence = _in_units(self._detector_part(rows), self._forest_unit)
-        if self._energy_unit is None:
-            return evidence
-        energy = np.sqrt(self.energy_.of(rows))
-        return 0.5 * (evidence + _in_units(energy, self._energy_unit))
+        evidence = _in_units(self._detector_part(rows), self._detector_unit)
+        return evidence if self.energy_ is None else self._joined(evidence, self.energy_.of(rows))
 
-    def _series_parts(self, rows: Floats) -> Floats:
-        """Responsibility (n_rows, n_series) of every series."""
-        return self.energy_.shares(rows, self.embedding_.owner_)
+    def _joined(self, evidence: Floats, energies: Floats) -> Floats:
+        """Evidence (n_rows,) of the detector joined with the energies (n_rows, n_groups)."""
+        parts = [_in_units(e, unit) for e, unit in zip(energies.T, self._energy_units, strict=True)]
+        return (1.0 - _DETECTOR_WEIGHT) * np.mean(parts, axis=0) + _DETECTOR_WEIGHT * evidence
 
     def _threshold(self, abnormality: Floats) -> float:
         """The abnormality (of training: (n_timepoints,)) from which a time point is an outlier."""

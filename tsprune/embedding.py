@@ -88,6 +88,12 @@ class SeriesEmbedding:
         """Rows on either side that a feature looks at."""
         return max(self.scales)
 
+    def nested_groups(self) -> list[NDArray[np.intp]]:
+        """Return the columns of the levels alone, of levels and the finest scale, and so on to all scales."""
+        each = 1 + 2 * len(self.scales)
+        place = np.arange(self.owner_.size) % each
+        return [np.flatnonzero(place < 1 + 2 * k) for k in range(len(self.scales) + 1)]
+
     def fit(self, values: Floats, names: Sequence[str]) -> SeriesEmbedding:
         """Learn the scaling from training values (n_timepoints, n_series)."""
         self.fit_transform(values, names)

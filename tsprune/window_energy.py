@@ -1,10 +1,13 @@
-"""Energy of an embedded row: its squared Mahalanobis distance from the training rows.
+"""Energy of an embedded row: its Mahalanobis distance from the training rows, for nested sets of features.
 
 Every direction of the features counts by how rarely training went there, so a broken relation between scales or
-between series shows even where each of them stays in its range.
+between series shows even where each of them stays in its range. Nested sets (levels only, levels and the finest
+scale, ...) keep a short anomaly from drowning in wide windows and a long one from hiding in short ones.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +16,26 @@ __all__ = ["WindowEnergy"]
 
 Floats = NDArray[np.float64]
 
-_RIDGE = 0.01  # of the mean variance: directions that training hardly moved in stay finite
+_RIDGE = 0.1  # of the mean variance: directions that training hardly moved in stay finite
 _BLOCKS = 4  # contiguous blocks for the out-of-sample energies of the training rows
 
 
 class WindowEnergy:
-    """Mahalanobis energy with a ridge.
+    """Mahalanobis energy with a ridge, for each of several sets of features.
+
+    Parameters
+    ----------
+    groups : sequence of ndarray of int
+        Columns of each set.
 
     Attributes
     ----------
     center_ : ndarray of shape (n_features,)
-    precision_ : ndarray of shape (n_features, n_features)
-        Inverse of the training covariance plus the ridge.
+    precisions_ : list of ndarray
+        Per set the inverse of the training covariance plus the ridge.
+    held_out_ : ndarray of shape (n_rows, n_groups)
+        Energies of the training rows, each of four contiguous blocks judged by the others: energies of rows that
+        the covariance was fitted to are too small when features are many and rows are few.
 
     References
     ----------
@@ -35,47 +46,54 @@ class WindowEnergy:
     --------
     >>> import numpy as np
     >>> rows = np.random.default_rng(0).normal(size=(2000, 3))
-    >>> energy = WindowEnergy().fit(rows)
-    >>> bool(abs(energy.of(rows).mean() - 3) < 0.1)
+    >>> energy = WindowEnergy([np.arange(3)]).fit(rows)
+    >>> bool(abs((energy.of(rows) ** 2).mean() - 3 / 1.1) < 0.1)
     True
     """
 
+    def __init__(self, groups: Sequence[NDArray[np.intp]]) -> None:
+        self.groups = tuple(groups)
+
     def fit(self, rows: Floats) -> WindowEnergy:
-        """Learn centre and precision from training rows (n_rows, n_features)."""
-        n, width = rows.shape
-        self.center_ = rows.mean(axis=0)
-        moved = rows - self.center_
-        covariance = moved.T @ moved / max(n - 1, 1)
-        variance = float(np.trace(covariance)) / width
-        ridge = _RIDGE * variance if variance > 0.0 else 1.0
-        covariance[np.diag_indices(width)] += ridge
-        inverse = np.linalg.inv(covariance)
-        self.precision_ = (inverse + inverse.T) / 2.0
+        """Learn centre and precisions from training rows (n_rows, n_features)."""
+        blocks = [b for b in np.array_split(rows, _BLOCKS) if b.shape[0]]
+        counts = [b.shape[0] for b in blocks]
+        sums = [b.sum(axis=0) for b in blocks]
+        products = [b.T @ b for b in blocks]
+        n, total, product = sum(counts), np.sum(sums, axis=0), np.sum(products, axis=0)
+        self.center_, self.precisions_ = self._learn(n, total, product)
+        parts = []
+        for block, count, part, square in zip(blocks, counts, sums, products, strict=True):
+            alone = n - count < 2
+            learnt = (n, total, product) if alone else (n - count, total - part, product - square)
+            parts.append(self._energies(block, *self._learn(*learnt)))
+        self.held_out_ = np.vstack(parts)
         return self
 
     def of(self, rows: Floats) -> Floats:
-        """Return the energy (n_rows,) of rows (n_rows, n_features)."""
-        moved = rows - self.center_
-        return np.maximum(np.einsum("ij,ij->i", moved @ self.precision_, moved), 0.0)
+        """Return the energy, a distance, of rows (n_rows, n_features) for every set (n_rows, n_groups)."""
+        return self._energies(rows, self.center_, self.precisions_)
 
-    def held_out(self, rows: Floats) -> Floats:
-        """Return the energies (n_rows,) of training rows, each block judged by the others.
+    def _learn(self, n: int, total: Floats, product: Floats) -> tuple[Floats, list[Floats]]:
+        """Centre (n_features,) and precisions from counts, sums and products of rows."""
+        center = total / n
+        covariance = (product - n * np.outer(center, center)) / max(n - 1, 1)
+        return center, [_precision(covariance[np.ix_(g, g)]) for g in self.groups]
 
-        Energies of rows the covariance was fitted to are too small when features are many and rows are few.
-        """
-        if rows.shape[0] < 2 * _BLOCKS:
-            return self.of(rows)
-        energies = np.empty(rows.shape[0])
-        for block in np.array_split(np.arange(rows.shape[0]), _BLOCKS):
-            others = np.delete(rows, block, axis=0)
-            energies[block] = WindowEnergy().fit(others).of(rows[block])
-        return energies
+    def _energies(self, rows: Floats, center: Floats, precisions: list[Floats]) -> Floats:
+        """Energies (n_rows, n_groups)."""
+        moved = rows - center
+        out = np.empty((rows.shape[0], len(self.groups)))
+        for k, (group, precision) in enumerate(zip(self.groups, precisions, strict=True)):
+            part = moved[:, group]
+            out[:, k] = np.sqrt(np.maximum(np.einsum("ij,ij->i", part @ precision, part), 0.0))
+        return out
 
-    def shares(self, rows: Floats, owner: NDArray[np.intp]) -> Floats:
-        """Return the parts (n_rows, n_owners) of the energy that the features of each owner carry, not negative."""
-        moved = rows - self.center_
-        parts = moved * (moved @ self.precision_)
-        totals = np.zeros((rows.shape[0], int(owner.max()) + 1))
-        for feature, column in enumerate(owner):
-            totals[:, column] += parts[:, feature]
-        return np.maximum(totals, 0.0)
+
+def _precision(covariance: Floats) -> Floats:
+    """Inverse of a covariance (k, k) plus the ridge."""
+    width = covariance.shape[0]
+    variance = float(np.trace(covariance)) / width
+    ridged = covariance + np.eye(width) * (_RIDGE * variance if variance > 0.0 else 1.0)
+    inverse = np.linalg.inv(ridged)
+    return np.asarray((inverse + inverse.T) / 2.0)

@@ -17,13 +17,14 @@ from tsprune.kernels import fast_convolution as fast
 from tsprune.kernels import loess as kernels
 from tsprune.kernels.convolution import correlate
 from tsprune.kernels.loess_edges import apply_edges, edge_coefficients, fit_coefficients
+from tsprune.kernels.loess_segments import smooth_segments
 
-__all__ = ["LoessPlan", "loess_plan"]
+__all__ = ["LoessPlan", "interior_row", "loess_plan", "raw_rows"]
 
 Floats = NDArray[np.float64]
 
 # windows from which transforms beat direct sums, measured: plain, and with weights per point
-WIDE, WIDE_WEIGHTED = 129, 33
+WIDE, WIDE_WEIGHTED = 129, 65
 # windows up to which the ends are summed directly if there are weights: their sums may be tiny, and keep all digits
 NARROW_ENDS = 255
 # weight below this share of the full window's is rounding of the transforms
@@ -77,43 +78,30 @@ class LoessPlan:
             row = interior_row(self.window, False)
             least = share * row.sum()
             if self.window < WIDE_WEIGHTED:
-                kernels.smooth_inside(weights, weighted, row, 1, self.degree, least, farthest, inside)
+                kernels.smooth_inside(weights, weighted, raw_rows(self.window), 1, self.degree, least, farthest, inside)
             else:
-                self._inside_by_transforms(weights, weighted, max(least, ROUNDING_SHARE * row.sum()), farthest, inside)
+                least = max(least, ROUNDING_SHARE * row.sum())
+                size_of = transform_size(2 * inside.shape[0], self.window)
+                smooth_segments(
+                    weights, weighted, self.window, spectra(self.window, size_of)[1:], *turns(size_of), self.degree,
+                    least, farthest, inside,
+                )  # fmt: skip
         ends = np.empty((2, half))
         for k, which in enumerate((slice(None), slice(None, None, -1))):
             v, z = weights[which][:size].copy(), weighted[which][:size].copy()
             sums = np.empty((5, half))
             if self.window <= NARROW_ENDS:
                 head = raw_head(size, self.window)
-                kernels.edge_sums(v, z, head, sums)
+                kernels.edge_sums(v, z, head, 0, sums)
                 least = share * float(head.sum(axis=1).min())
             else:
                 coefficients = raw_ends(size, self.window)
                 for row_of, (signal, power) in enumerate(((v, 0), (v, 1), (v, 2), (z, 0), (z, 1))):
                     apply_edges(signal, coefficients[power], 0, sums[row_of])
                 least = max(share, ROUNDING_SHARE) * TRICUBE_MEAN * size
-            kernels.finish_fits(sums, self.degree, size - 1.0, least, farthest, ends[k])
+            kernels.finish_fits(*sums, self.degree, size - 1.0, least, farthest, ends[k])
         out[n - half :] = ends[1, ::-1]
         out[:half] = ends[0]
-
-    def _inside_by_transforms(
-        self, weights: Floats, weighted: Floats, least: float, farthest: float, out: Floats
-    ) -> None:
-        """Write the fits with a full window to `out` (n_timepoints - window + 1,)."""
-        size = transform_size(2 * out.shape[0], self.window)
-        n_kernels = 3 if self.degree else 1
-        of_weights, of_weighted = np.empty((2, n_kernels, out.shape[0]))
-        fast.correlate_pairs(
-            weights, weighted, self.window, spectra(self.window, size)[1 : 1 + n_kernels], *turns(size),
-            of_weights, of_weighted,
-        )  # fmt: skip
-        sums = (
-            np.concatenate([of_weights, of_weighted[:2]])
-            if self.degree
-            else np.stack([of_weights[0]] * 3 + [of_weighted[0]] * 2)
-        )
-        kernels.finish_fits(sums, self.degree, self.window - 1.0, least, farthest, out)
 
 
 @lru_cache(maxsize=64)
@@ -126,6 +114,13 @@ def loess_plan(n_timepoints: int, window: int, degree: int) -> LoessPlan:
 def interior_row(window: int, fitted: bool) -> Floats:
     """Coefficients (window,) inside, or raw tricube weights; by symmetry the same for degrees 0 and 1."""
     return np.asarray(kernels.window_rows(window, window, 0 if fitted else -1, window // 2, window // 2 + 1)[0])
+
+
+@lru_cache(maxsize=32)
+def raw_rows(window: int) -> Floats:
+    """Raw tricube weights inside times offset ** 0, 1, 2: (3, window)."""
+    row, offset = interior_row(window, False), np.arange(window) - window // 2
+    return np.stack([row, row * offset, row * offset**2])
 
 
 @lru_cache(maxsize=16)
@@ -157,9 +152,8 @@ def turns(size: int) -> tuple[Floats, Floats, Floats]:
 @lru_cache(maxsize=8)
 def spectra(window: int, size: int) -> Floats:
     """Spectra (4, columns, 2 rows): of the fit inside, and of the raw tricube times offset ** 0, 1, 2."""
-    row, offset = interior_row(window, False), np.arange(window) - window // 2
-    kernels_of = (interior_row(window, True), row, row * offset, row * offset**2)
-    return np.stack([fast.spectrum_of(taps, *turns(size)) for taps in kernels_of])
+    taps = (interior_row(window, True), *raw_rows(window))
+    return np.stack([fast.spectrum_of(row, *turns(size)) for row in taps])
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.stl import STLFit, STLPass, STLSetting, fit_stl, prepared, robustness_weights
+from tsprune.stl import Robustness, STLFit, STLPass, STLSetting, fit_stl, prepared
 
 __all__ = ["MSTLFit", "fit_mstl"]
 
@@ -74,15 +74,12 @@ def fit_jointly(values: Floats, missing: Booleans | None, settings: Sequence[STL
                 needed = not last or (sweep == N_SWEEPS - 1 and k == len(settings) - 1)
                 inner.run(rest, weights, incomplete, trend, seasonal[k], smooth=needed)
             rest -= seasonal[k]
-    for _ in range(first.outer_iter):
-        updated = robustness_weights(values, trend + seasonal.sum(axis=0), missing)
-        change = np.inf if weights is None else float(np.abs(updated - weights).mean())
-        weights = updated
+    robustness = Robustness(values, missing, first)
+    while robustness.goes_on:
+        weights = robustness.update(weights, trend, *seasonal)
         for _ in range(first.inner_iter):
             for k, inner in enumerate(passes):
                 rest += seasonal[k]
                 inner.run(rest, weights, incomplete, trend, seasonal[k], smooth=k == len(settings) - 1)
                 rest -= seasonal[k]
-        if first.tolerance is not None and change <= first.tolerance:
-            break
     return MSTLFit(trend, seasonal.T, np.ones(n) if weights is None else weights)

@@ -10,22 +10,22 @@ is about a dozen arrays of n_timepoints doubles, twice that with weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.cycles import LEAST_SHARE, smooth_cycle_subseries
 from tsprune.kernels import loess as kernels
 from tsprune.kernels import stl as steps
-from tsprune.loess import interior_row, loess_plan
+from tsprune.loess import loess_plan
 
-__all__ = ["STLFit", "STLSetting", "STLPass", "fit_stl", "fit_trend", "robustness_weights"]
+__all__ = ["Robustness", "STLFit", "STLPass", "STLSetting", "fit_stl", "fit_trend", "prepared"]
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
-# the least share of a window's weight that observed points must carry for a local fit to count
-LEAST_SHARE = 0.05
+# weights have settled if their mean change is within the tolerance, and the largest within this multiple of it
+LARGEST = 25
 # residuals below this multiple of the rounding of the largest value are exact fits, not a scale for outliers
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
@@ -48,25 +48,21 @@ class STLSetting:
 
 @dataclass
 class STLFit:
-    """Components (n_timepoints,), the robustness weights, and how many passes of the outer loop there were."""
+    """Components and robustness weights, each (n_timepoints,)."""
 
     trend: Floats
     seasonal: Floats
     weights: Floats
-    n_outer: int
 
 
 class STLPass:
-    """One pass of the inner loop (section 3.2 of the paper), with its room to work in."""
+    """One pass of the inner loop (section 3.2 of the paper), with its room to work in: one block of memory."""
 
     def __init__(self, n_timepoints: int, setting: STLSetting) -> None:
         self.setting = setting
         n, period = n_timepoints, setting.period
-        self.adjusted = np.empty(n)
-        self.cycles = np.empty(n + 2 * period)
-        self.once = np.empty(n + period + 1)
-        self.twice = np.empty(n + 2)
-        self.low = np.empty(n)
+        ends = np.cumsum([n, n + 2 * period, n + period + 1, n + 2, n])
+        self.adjusted, self.cycles, self.once, self.twice, self.low = np.split(np.empty(ends[-1]), ends[:-1])
 
     def run(
         self, values: Floats, weights: Floats | None, incomplete: bool, trend: Floats, seasonal: Floats,
@@ -79,7 +75,9 @@ class STLPass:
         """
         n, period, setting = values.shape[0], self.setting.period, self.setting
         np.subtract(values, trend, out=self.adjusted)
-        self._smooth_cycles(weights, incomplete)
+        smooth_cycle_subseries(
+            self.adjusted, weights, incomplete, period, setting.seasonal_window, setting.seasonal_degree, self.cycles
+        )
         averages = self.adjusted
         steps.low_pass_averages(self.cycles, period, self.once, self.twice, averages)
         loess_plan(n, setting.low_pass_window, setting.low_pass_degree).smooth(averages, self.low)
@@ -87,65 +85,65 @@ class STLPass:
         if smooth:
             smooth_trend(self.adjusted, weights, incomplete, setting, trend)
 
-    def _smooth_cycles(self, weights: Floats | None, incomplete: bool) -> None:
-        """Smooth the cycle-subseries of `adjusted`, one cycle longer at both ends, into `cycles`."""
-        x, setting = self.adjusted, self.setting
-        n, period, window, degree = x.shape[0], setting.period, setting.seasonal_window, setting.seasonal_degree
-        lengths = (n // period + 1, n // period)
-        if weights is None:
-            heads = [cycle_head(length, window, degree) for length in lengths]
-            steps.smooth_cycles(x, period, interior_row(window, True), heads[0], heads[1], self.cycles)
-            return
-        heads = [cycle_head(length, window, -1) for length in lengths]
-        share = LEAST_SHARE if incomplete else 0.0
-        row = interior_row(window, False)
-        steps.smooth_cycles_weighted(weights, weights * x, period, row, heads[0], heads[1], degree, share, self.cycles)
-        if not incomplete:
-            body = self.cycles[period : n + period]
-            np.copyto(body, x, where=np.isnan(body))
-        if kernels.fill_along(self.cycles, period):
-            kernels.fill_along(self.cycles, 1)
+
+class Robustness:
+    """The outer loop (section 3.3 of the paper): weights from residuals, and whether they have settled."""
+
+    def __init__(self, values: Floats, missing: Booleans | None, setting: STLSetting) -> None:
+        self.values, self.missing, self.setting = values, missing, setting
+        self.known = None if missing is None else ~missing
+        magnitude = np.abs(values if self.known is None else values[self.known]).max()
+        self.floor = max(ROUNDING * float(magnitude), float(np.finfo(np.float64).tiny))
+        self.n_outer, self.settled = 0, False
+
+    def update(self, weights: Floats | None, *components: Floats) -> Floats:
+        """Return the weights (n_timepoints,) after one more pass; the components are those just found."""
+        residuals = self.values - components[0]
+        for component in components[1:]:
+            residuals -= component
+        np.abs(residuals, out=residuals)
+        scale = 6.0 * max(float(np.median(residuals if self.known is None else residuals[self.known])), self.floor)
+        first = weights is None
+        updated = np.ones(residuals.shape[0]) if weights is None else weights
+        mean, largest = steps.update_weights(residuals, scale, updated)
+        self.n_outer += 1
+        tolerance = self.setting.tolerance
+        self.settled = not first and tolerance is not None and mean <= tolerance and largest <= LARGEST * tolerance
+        return updated
+
+    @property
+    def goes_on(self) -> bool:
+        """True if another pass is due."""
+        return self.n_outer < self.setting.outer_iter and not self.settled
 
 
 def fit_stl(values: Floats, missing: Booleans | None, setting: STLSetting) -> STLFit:
     """Decompose `values` (n_timepoints,); `missing` (n_timepoints,) marks what has weight 0, None for nothing.
 
-    `setting.tolerance` ends the robustness loop as soon as the weights change by less than it on average.
+    `setting.tolerance` ends the robustness loop as soon as the weights stand still.
     """
     n = values.shape[0]
     filled, weights = prepared(values, missing)
     trend, seasonal = np.zeros(n), np.empty(n)
-    inner = STLPass(n, setting)
-    n_outer = 0
+    inner, robustness = STLPass(n, setting), Robustness(values, missing, setting)
     while True:
         for _ in range(setting.inner_iter):
             inner.run(filled, weights, missing is not None, trend, seasonal)
-        if n_outer >= setting.outer_iter:
-            break
-        updated = robustness_weights(values, trend + seasonal, missing)
-        change = np.inf if weights is None else float(np.abs(updated - weights).mean())
-        weights, n_outer = updated, n_outer + 1
-        if setting.tolerance is not None and change <= setting.tolerance:
-            break
-    return STLFit(trend, seasonal, np.ones(n) if weights is None else weights, n_outer)
+        if not robustness.goes_on:
+            return STLFit(trend, seasonal, np.ones(n) if weights is None else weights)
+        weights = robustness.update(weights, trend, seasonal)
 
 
 def fit_trend(values: Floats, missing: Booleans | None, setting: STLSetting) -> STLFit:
     """Smooth `values` (n_timepoints,) without a season; `seasonal` is (n_timepoints, 0)."""
     n = values.shape[0]
     filled, weights = prepared(values, missing)
-    trend = np.empty(n)
-    n_outer = 0
+    trend, robustness = np.empty(n), Robustness(values, missing, setting)
     while True:
         smooth_trend(filled, weights, missing is not None, setting, trend)
-        if n_outer >= setting.outer_iter:
-            break
-        updated = robustness_weights(values, trend, missing)
-        change = np.inf if weights is None else float(np.abs(updated - weights).mean())
-        weights, n_outer = updated, n_outer + 1
-        if setting.tolerance is not None and change <= setting.tolerance:
-            break
-    return STLFit(trend, np.empty((n, 0)), np.ones(n) if weights is None else weights, n_outer)
+        if not robustness.goes_on:
+            return STLFit(trend, np.empty((n, 0)), np.ones(n) if weights is None else weights)
+        weights = robustness.update(weights, trend)
 
 
 def prepared(values: Floats, missing: Booleans | None) -> tuple[Floats, Floats | None]:
@@ -165,20 +163,3 @@ def smooth_trend(x: Floats, weights: Floats | None, incomplete: bool, setting: S
     if not incomplete:
         np.copyto(out, x, where=np.isnan(out))
     kernels.fill_along(out, 1)
-
-
-@lru_cache(maxsize=64)
-def cycle_head(length: int, window: int, degree: int) -> Floats:
-    """Rows of the fits at cycles -1, 0, ... that have no full window before them, for `length` cycles."""
-    last = window // 2 if length >= window else (length + 1) // 2
-    return np.asarray(kernels.window_rows(length, window, degree, -1, last))
-
-
-def robustness_weights(values: Floats, fitted: Floats, missing: Booleans | None = None) -> Floats:
-    """Return bisquare weights (n_timepoints,) at 6 median absolute residuals; 0 where missing."""
-    residuals = np.abs(values - fitted)
-    known, magnitude = (residuals, values) if missing is None else (residuals[~missing], values[~missing])
-    scale = 6.0 * max(float(np.median(known)), ROUNDING * float(np.abs(magnitude).max()))
-    weights = np.empty(residuals.shape[0])
-    steps.bisquare_weights(residuals, max(scale, float(np.finfo(np.float64).tiny)), weights)
-    return weights

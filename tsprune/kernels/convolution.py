@@ -55,16 +55,37 @@ def correlate(x: Floats, taps: Floats, stride: int, out: Floats) -> None:
 def moving_average(x: Floats, window: int, out: Floats) -> None:
     """Write the means of `window` neighbours of `x` (n,) to `out` (n - window + 1,).
 
-    The running sum starts afresh every `BLOCK` + `window` outputs, so rounding does not build up along the series.
+    Four running sums at a time, on four stretches, so that none waits for another; all start afresh after a few
+    windows, so that rounding does not build up along the series.
     """
     n_out = x.shape[0] - window + 1
-    step = BLOCK + window
+    stretch = 2 * window + BLOCK
     scale = 1.0 / window
-    for start in range(0, n_out, step):
+    start = 0
+    while start + 4 * stretch <= n_out:
+        a, b, c, d = start, start + stretch, start + 2 * stretch, start + 3 * stretch
+        ta, tb, tc, td = 0.0, 0.0, 0.0, 0.0
+        for k in range(window):
+            ta += x[a + k]
+            tb += x[b + k]
+            tc += x[c + k]
+            td += x[d + k]
+        for i in range(stretch - 1):
+            out[a + i], out[b + i], out[c + i], out[d + i] = ta * scale, tb * scale, tc * scale, td * scale
+            ta += x[a + i + window] - x[a + i]
+            tb += x[b + i + window] - x[b + i]
+            tc += x[c + i + window] - x[c + i]
+            td += x[d + i + window] - x[d + i]
+        i = stretch - 1
+        out[a + i], out[b + i], out[c + i], out[d + i] = ta * scale, tb * scale, tc * scale, td * scale
+        start += 4 * stretch
+    while start < n_out:
+        stop = min(n_out, start + stretch)
         total = 0.0
         for k in range(start, start + window):
             total += x[k]
         out[start] = total * scale
-        for i in range(start + 1, min(n_out, start + step)):
+        for i in range(start + 1, stop):
             total += x[i + window - 1] - x[i - 1]
             out[i] = total * scale
+        start = stop

@@ -18,9 +18,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["correlate_pairs", "correlate_segments", "spectrum_of", "turn_tables"]
+__all__ = ["backward", "correlate_segments", "forward", "load", "multiply", "spectrum_of", "turn_tables"]
 
 Floats = NDArray[np.float64]
+
+# side of the squares that are transposed at a time: a cache line of doubles
+TILE = 8
 
 
 def turn_tables(size: int) -> tuple[Floats, Floats, Floats]:
@@ -134,47 +137,61 @@ def add_and_subtract(buffer: Floats) -> None:
 
 
 @njit(cache=True, fastmath={"contract"})
-def turn(buffer: Floats, turns: Floats, sign: float) -> None:
-    """Multiply `buffer` (rows, 2 columns) by `turns`, conjugated if `sign` is -1, in place."""
+def multiply(buffer: Floats, factors: Floats, out: Floats) -> None:
+    """Write the complex products of `buffer` and `factors` (rows, 2 columns) to `out`, which may be `buffer`."""
     columns = buffer.shape[1] // 2
     for i in range(buffer.shape[0]):
-        p, t = buffer[i], turns[i]
+        p, t, q = buffer[i], factors[i], out[i]
         for k in range(columns):
-            c, s = t[k], sign * t[k + columns]
+            c, s = t[k], t[k + columns]
             x, y = p[k], p[k + columns]
-            p[k] = x * c - y * s
-            p[k + columns] = x * s + y * c
+            q[k] = x * c - y * s
+            q[k + columns] = x * s + y * c
 
 
-@njit(cache=True)
-def transpose(buffer: Floats, out: Floats) -> None:
-    """Write the transpose of the complex matrix `buffer` (rows, 2 columns) to `out` (columns, 2 rows)."""
+@njit(cache=True, fastmath={"contract"})
+def turn_and_transpose(buffer: Floats, turns: Floats, out: Floats) -> None:
+    """Write the transpose of `buffer` (rows, 2 columns) times `turns` to `out` (columns, 2 rows)."""
     rows, columns = buffer.shape[0], buffer.shape[1] // 2
-    tile = 8
-    for i0 in range(0, rows, tile):
-        for k0 in range(0, columns, tile):
-            for k in range(k0, min(k0 + tile, columns)):
+    for i0 in range(0, rows, TILE):
+        for k0 in range(0, columns, TILE):
+            for k in range(k0, min(k0 + TILE, columns)):
                 row = out[k]
-                for i in range(i0, min(i0 + tile, rows)):
-                    row[i] = buffer[i, k]
-                    row[i + rows] = buffer[i, k + columns]
+                for i in range(i0, min(i0 + TILE, rows)):
+                    x, y = buffer[i, k], buffer[i, k + columns]
+                    c, s = turns[i, k], turns[i, k + columns]
+                    row[i] = x * c - y * s
+                    row[i + rows] = x * s + y * c
+
+
+@njit(cache=True, fastmath={"contract"})
+def transpose_and_turn_back(buffer: Floats, turns: Floats, out: Floats) -> None:
+    """Undo `turn_and_transpose`: from `buffer` (columns, 2 rows) to `out` (rows, 2 columns)."""
+    rows, columns = out.shape[0], out.shape[1] // 2
+    for i0 in range(0, rows, TILE):
+        for k0 in range(0, columns, TILE):
+            for i in range(i0, min(i0 + TILE, rows)):
+                row, turn_row = out[i], turns[i]
+                for k in range(k0, min(k0 + TILE, columns)):
+                    x, y = buffer[k, i], buffer[k, i + rows]
+                    c, s = turn_row[k], turn_row[k + columns]
+                    row[k] = x * c + y * s
+                    row[k + columns] = y * c - x * s
 
 
 @njit(cache=True)
 def forward(buffer: Floats, rows: Floats, columns: Floats, turns: Floats, out: Floats) -> None:
     """Transform `buffer` (rows, 2 columns), which is overwritten, to `out` (columns, 2 rows)."""
     down_columns(buffer, rows)
-    turn(buffer, turns, 1.0)
-    transpose(buffer, out)
+    turn_and_transpose(buffer, turns, out)
     down_columns(out, columns)
 
 
 @njit(cache=True)
 def backward(buffer: Floats, rows: Floats, columns: Floats, turns: Floats, out: Floats) -> None:
-    """Undo `forward` up to the factor size: from `buffer` (columns, 2 rows), overwritten, to `out` (rows, 2 columns)."""
+    """Undo `forward` up to the factor size: from `buffer` (columns, 2 rows), overwritten, to `out`."""
     up_columns(buffer, columns)
-    transpose(buffer, out)
-    turn(out, turns, -1.0)
+    transpose_and_turn_back(buffer, turns, out)
     up_columns(out, rows)
 
 
@@ -225,38 +242,7 @@ def correlate_segments(
         load(x, start, 0, buffer)
         load(x, start + n_valid, 1, buffer)
         forward(buffer, rows, columns, turns, flipped)
-        turn(flipped, spectrum, 1.0)
+        multiply(flipped, spectrum, flipped)
         backward(flipped, rows, columns, turns, buffer)
         store(buffer, 0, n_valid, start, out)
         store(buffer, 1, n_valid, start + n_valid, out)
-
-
-@njit(cache=True)
-def correlate_pairs(
-    x: Floats,
-    z: Floats,
-    window: int,
-    spectra: Floats,
-    rows: Floats,
-    columns: Floats,
-    turns: Floats,
-    out_x: Floats,
-    out_z: Floats,
-) -> None:
-    """Correlate `x` and `z` (n,) with the kernels of `spectra` (n_kernels, columns, 2 rows).
-
-    Results go to `out_x` and `out_z` (n_kernels, n - window + 1).
-    """
-    buffer, flipped = np.empty((rows.shape[1], 2 * columns.shape[1])), np.empty((columns.shape[1], 2 * rows.shape[1]))
-    product = np.empty_like(flipped)
-    n_valid = rows.shape[1] * columns.shape[1] - window + 1
-    for start in range(0, out_x.shape[1], n_valid):
-        load(x, start, 0, buffer)
-        load(z, start, 1, buffer)
-        forward(buffer, rows, columns, turns, flipped)
-        for which in range(spectra.shape[0]):
-            product[:] = flipped
-            turn(product, spectra[which], 1.0)
-            backward(product, rows, columns, turns, buffer)
-            store(buffer, 0, n_valid, start, out_x[which])
-            store(buffer, 1, n_valid, start, out_z[which])

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tsprune.kernels.convolution import BLOCK
+from tsprune.kernels.convolution import BLOCK, correlate
 
 __all__ = ["FARTHEST", "SLOPE_SPREAD", "edge_sums", "fill_along", "finish_fits", "smooth_inside", "window_rows"]
 
@@ -84,17 +84,20 @@ def window_rows(length: int, window: int, degree: int, first: int, last: int) ->
 
 
 @njit(cache=True, error_model="numpy")
-def finish_fits(sums: Floats, degree: int, reach: float, least: float, farthest: float, out: Floats) -> None:
+def finish_fits(
+    s0: Floats, s1: Floats, s2: Floats, t0: Floats, t1: Floats,
+    degree: int, reach: float, least: float, farthest: float, out: Floats,
+) -> None:  # fmt: skip
     """Write the local fits to `out` (n_out,), NaN where there is not enough weight.
 
-    `sums` (5, n_out): sums of weight x offset ** 0, 1, 2 and of weight x value x offset ** 0, 1, offsets counted from
-    the point of the fit. `least`: weight that must be exceeded. `farthest`: squared distance from the centre of the
-    points, in squared deviations of theirs, beyond which a line is not trusted.
+    s0, s1, s2: sums of weight x offset ** 0, 1, 2; t0, t1: of weight x value x offset ** 0, 1; offsets count from the
+    point of the fit. Degree 0 reads s0 and t0 only. `least`: weight that must be exceeded. `farthest`: squared
+    distance from the centre of the points, in squared deviations of theirs, beyond which a line is not trusted.
     """
-    s0, s1, s2, t0, t1 = sums[0], sums[1], sums[2], sums[3], sums[4]
     if degree == 0:
         for i in range(out.shape[0]):
-            out[i] = t0[i] / s0[i] if s0[i] > least else np.nan
+            enough = s0[i] > least
+            out[i] = t0[i] / (s0[i] if enough else 1.0) if enough else np.nan
         return
     narrow = (SLOPE_SPREAD * reach) ** 2
     for i in range(out.shape[0]):
@@ -109,72 +112,41 @@ def finish_fits(sums: Floats, degree: int, reach: float, least: float, farthest:
         out[i] = value if enough and near else np.nan
 
 
-@njit(cache=True, fastmath={"contract"})
+@njit(cache=True)
 def smooth_inside(
-    weights: Floats,
-    weighted: Floats,
-    row: Floats,
-    stride: int,
-    degree: int,
-    least: float,
-    farthest: float,
+    weights: Floats, weighted: Floats, rows: Floats, stride: int, degree: int, least: float, farthest: float,
     out: Floats,
-) -> None:
+) -> None:  # fmt: skip
     """Local fits at points with a full window on both sides, by direct sums.
 
-    ``out[i]`` (n_out,) is the fit at the middle of ``weights[i + k * stride]``, k < window. `row` (window,) holds raw
-    tricube weights, `weights` and `weighted` those per point and their products with the values.
+    ``out[i]`` (n_out,) is the fit at the middle of ``weights[i + k * stride]``, k < window. `rows` (3, window): raw
+    tricube weights times offset ** 0, 1, 2. `weights` and `weighted`: those per point, and times the values.
     """
-    n_out, n_taps = out.shape[0], row.shape[0]
-    half = (n_taps - 1) // 2
+    n_out, window = out.shape[0], rows.shape[1]
     sums = np.empty((5, BLOCK))
     for start in range(0, n_out, BLOCK):
         size = min(n_out - start, BLOCK)
         s0, s1, s2, t0, t1 = sums[0, :size], sums[1, :size], sums[2, :size], sums[3, :size], sums[4, :size]
-        b = start + half * stride
-        v, z = weights[b : b + size], weighted[b : b + size]
-        for i in range(size):
-            s0[i] = row[half] * v[i]
-        for i in range(size):
-            t0[i] = row[half] * z[i]
-        s1[:] = 0.0
-        s2[:] = 0.0
-        t1[:] = 0.0
-        # the window is symmetric: sums and differences of its two sides halve the products
-        for k in range(half):
-            u, a = float(half - k), row[k]
-            au, auu = a * u, a * u * u
-            b, c = start + k * stride, start + (n_taps - 1 - k) * stride
-            v, z = weights[b : b + size], weighted[b : b + size]
-            w, y = weights[c : c + size], weighted[c : c + size]
-            if degree == 0:
-                for i in range(size):
-                    s0[i] += a * (w[i] + v[i])
-                for i in range(size):
-                    t0[i] += a * (y[i] + z[i])
-            else:
-                for i in range(size):
-                    s0[i] += a * (w[i] + v[i])
-                    s2[i] += auu * (w[i] + v[i])
-                for i in range(size):
-                    s1[i] += au * (w[i] - v[i])
-                for i in range(size):
-                    t0[i] += a * (y[i] + z[i])
-                for i in range(size):
-                    t1[i] += au * (y[i] - z[i])
-        finish_fits(sums[:, :size], degree, n_taps - 1.0, least, farthest, out[start : start + size])
+        v, z = weights[start:], weighted[start:]
+        correlate(v, rows[0], stride, s0)
+        correlate(z, rows[0], stride, t0)
+        if degree > 0:
+            correlate(v, rows[1], stride, s1)
+            correlate(v, rows[2], stride, s2)
+            correlate(z, rows[1], stride, t1)
+        finish_fits(s0, s1, s2, t0, t1, degree, window - 1.0, least, farthest, out[start : start + size])
 
 
 @njit(cache=True, fastmath={"contract"})
-def edge_sums(weights: Floats, weighted: Floats, head: Floats, sums: Floats) -> None:
-    """Write the five sums of `finish_fits` at points 0, 1, ... to `sums` (5, n_rows).
+def edge_sums(weights: Floats, weighted: Floats, head: Floats, first: int, sums: Floats) -> None:
+    """Write the five sums of `finish_fits` at points first, first + 1, ... to `sums` (5, n_rows).
 
     `head` (n_rows, size): raw tricube weights of the rows; `weights`, `weighted` (size,).
     """
     for i in range(head.shape[0]):
         s0, s1, s2, t0, t1 = 0.0, 0.0, 0.0, 0.0, 0.0
         for k in range(head.shape[1]):
-            u = float(k - i)
+            u = float(k - first - i)
             a, b = head[i, k] * weights[k], head[i, k] * weighted[k]
             s0 += a
             s1 += a * u

@@ -67,6 +67,14 @@ def fit_coefficients(coefficients: Floats, size: int, first: int, degree: int, s
     return np.asarray((coefficients[0] * (1.0 + slope * centre) - coefficients[1] * slope) / s0)
 
 
+@njit(cache=True)
+def power_of(u: float, q: int) -> float:
+    """Return u ** q for q = 0, 4 or 8."""
+    square = u * u
+    fourth = square * square
+    return 1.0 if q == 0 else (fourth if q == 4 else fourth * fourth)
+
+
 @njit(cache=True, fastmath={"contract"})
 def apply_edges(x: Floats, coefficients: Floats, first: int, out: Floats) -> None:
     """Write the sums over the points `x` (size,) with `coefficients` (2, N_MOMENTS, n_rows) to `out` (n_rows,).
@@ -87,7 +95,7 @@ def apply_edges(x: Floats, coefficients: Floats, first: int, out: Floats) -> Non
             j = first + row
             if j >= 0:
                 u = (j - middle) / scale
-                v = x[j] * u**q
+                v = x[j] * power_of(u, q)
                 t0 += v
                 v *= u
                 t1 += v
@@ -96,7 +104,7 @@ def apply_edges(x: Floats, coefficients: Floats, first: int, out: Floats) -> Non
                 t3 += v * u
         for j in range(max(first + n_rows, 0), size):
             u = (j - middle) / scale
-            v = x[j] * u**q
+            v = x[j] * power_of(u, q)
             t0 += v
             v *= u
             t1 += v

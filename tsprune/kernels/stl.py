@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tsprune.kernels.convolution import correlate, moving_average
 from tsprune.kernels.loess import FARTHEST, finish_fits, smooth_inside
 
-__all__ = ["bisquare_weights", "low_pass_averages", "smooth_cycles", "smooth_cycles_weighted", "split_season"]
+__all__ = ["low_pass_averages", "smooth_cycles", "smooth_cycles_weighted", "split_season", "update_weights"]
 
 Floats = NDArray[np.float64]
 
@@ -23,13 +23,13 @@ Floats = NDArray[np.float64]
 def smooth_cycles(x: Floats, period: int, kernel: Floats, long_head: Floats, short_head: Floats, out: Floats) -> None:
     """Smooth every cycle-subseries of `x` (n,) and extend it by one cycle at both ends: `out` (n + 2 period,).
 
-    `kernel` (window,): the fit inside. `long_head`, `short_head` (n_rows, size): fits at cycles -1, 0, ... of
+    `kernel` (window,): the fit inside, empty if no window fits inside. `long_head`, `short_head` (n_rows, size): fits at cycles -1, 0, ... of
     subseries with n // period + 1 and n // period cycles; the last cycles mirror them.
     """
     n = x.shape[0]
     n_long = n % period
     half = (kernel.shape[0] - 1) // 2
-    if n > 2 * half * period:
+    if 0 < kernel.shape[0] and n > 2 * half * period:
         correlate(x, kernel, period, out[(half + 1) * period : n - half * period + period])
     for which in range(2):
         head, n_cycles = (long_head, n // period + 1) if which == 0 else (short_head, n // period)
@@ -58,7 +58,7 @@ def smooth_cycles_weighted(
     weights: Floats,
     weighted: Floats,
     period: int,
-    row: Floats,
+    rows: Floats,
     long_head: Floats,
     short_head: Floats,
     degree: int,
@@ -67,16 +67,16 @@ def smooth_cycles_weighted(
 ) -> None:
     """Smooth every cycle-subseries with weights per point; NaN where the weights do not suffice.
 
-    As `smooth_cycles`, with raw tricube weights in `row` (window,), `long_head` and `short_head`, and `weights`,
+    As `smooth_cycles`, with raw tricube weights times offset ** 0, 1, 2 in `rows` (3, window), raw ones in `long_head` and `short_head`, and `weights`,
     `weighted` (n,) as in `loess.smooth_weighted`.
     """
     n = weights.shape[0]
     n_long = n % period
-    half = (row.shape[0] - 1) // 2
+    half = (rows.shape[1] - 1) // 2
     farthest = np.inf if share == 0.0 else FARTHEST * FARTHEST
-    if n > 2 * half * period:
+    if 0 < rows.shape[1] and n > 2 * half * period:
         target = out[(half + 1) * period : n - half * period + period]
-        smooth_inside(weights, weighted, row, period, degree, share * row.sum(), farthest, target)
+        smooth_inside(weights, weighted, rows, period, degree, share * rows[0].sum(), farthest, target)
     sums = np.empty((5, period))
     for which in range(2):
         head, n_cycles = (long_head, n // period + 1) if which == 0 else (short_head, n // period)
@@ -108,7 +108,7 @@ def smooth_cycles_weighted(
                     for i in range(v.shape[0]):
                         t1[i] += wu * z[i]
             target = out[(cycle + 1) * period + first : (cycle + 1) * period + last]
-            finish_fits(part, degree, taps.shape[0] - 1.0, share * taps.sum(), farthest, target)
+            finish_fits(s0, s1, s2, t0, t1, degree, taps.shape[0] - 1.0, share * taps.sum(), farthest, target)
 
 
 @njit(cache=True)
@@ -133,18 +133,21 @@ def split_season(cycles: Floats, low: Floats, values: Floats, seasonal: Floats, 
 
 
 @njit(cache=True)
-def bisquare_weights(residuals: Floats, scale: float, out: Floats) -> None:
-    """Write Tukey's bisquare weights of `residuals` (n,) at 6 median absolute residuals, `scale`, to `out` (n,).
+def update_weights(residuals: Floats, scale: float, weights: Floats) -> tuple[float, float]:
+    """Replace `weights` (n,) by Tukey's bisquare of absolute `residuals` (n,) at `scale`; 0 where those are NaN.
 
-    Missing residuals (NaN) get weight 0.
+    Returns the mean and the largest change.
     """
     inner, outer = 0.001 * scale, 0.999 * scale
+    total, largest = 0.0, 0.0
     for i in range(residuals.shape[0]):
-        r = abs(residuals[i])
-        if r <= inner:
-            out[i] = 1.0
-        elif r <= outer:
-            u = r / scale
-            out[i] = (1.0 - u * u) ** 2
-        else:
-            out[i] = 0.0
+        r = residuals[i]
+        u = r / scale
+        v = 1.0 - u * u
+        w = v * v if r <= outer else 0.0
+        w = 1.0 if r <= inner else w
+        change = abs(w - weights[i])
+        total += change
+        largest = max(largest, change)
+        weights[i] = w
+    return total / residuals.shape[0], largest

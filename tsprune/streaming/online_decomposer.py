@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from detectors.parameters import Rules, check_parameters, check_value, choice, either, integer, nothing
 from tsprune.exceptions import InvalidSeriesError, StoredStateError
 from tsprune.kernels import online as kernel
+from tsprune.kernels.online_memory import H_GAIN_MIN, H_SEEN, new_state, state_size
 from tsprune.streaming.online_state import OnlineSettings, pack, unpack
 from tsprune.validation import read_series
 
@@ -104,7 +105,7 @@ class OnlineDecomposer:
     @property
     def n_seen_(self) -> int:
         """Points so far, missing ones and skipped ones too."""
-        return 0 if self._state is None else int(self._state[kernel.H_TIME])
+        return 0 if self._state is None else int(self._state[H_SEEN])
 
     def update(self, value: float) -> tuple[float, float, float]:
         """Take the next value and return its trend, seasonal and remainder, in the units of the series.
@@ -179,9 +180,7 @@ class OnlineDecomposer:
         decomposer = cls(**{name: stored[name] for name in names})
         state = np.array(stored["state"], dtype=np.float64)
         fresh = decomposer._begin()
-        same = state.shape == fresh.shape and np.array_equal(
-            state[: kernel.H_GAIN_MIN + 1], fresh[: kernel.H_GAIN_MIN + 1]
-        )
+        same = state.shape == fresh.shape and np.array_equal(state[: H_GAIN_MIN + 1], fresh[: H_GAIN_MIN + 1])
         if not same:
             raise StoredStateError(
                 f"the stored array must be that of the stored parameters ({fresh.shape[0]} numbers), "
@@ -216,6 +215,6 @@ class OnlineDecomposer:
         """Check the parameters and set up the memory."""
         check_parameters(self, self._parameters)
         settings = OnlineSettings.of(self.period, self.shift_window, self.level_window, self.season_memory)
-        self._state = np.empty(kernel.state_size(settings.period, settings.shift))
-        kernel.new_state(self._state, settings.period, settings.shift, settings.window, settings.gain)
+        self._state = np.empty(state_size(settings.period, settings.shift))
+        new_state(self._state, settings.period, settings.shift, settings.window, settings.gain)
         return self._state

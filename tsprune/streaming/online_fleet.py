@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detectors.parameters import Rules, check_parameters, choice, either, integer, nothing, sequence_of
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, StoredStateError
 from tsprune.kernels import online as kernel
+from tsprune.kernels.online_memory import H_GAIN_MIN, new_state, state_size
 from tsprune.streaming.online_state import OnlineSettings, pack, unpack
 
 __all__ = ["OnlineFleet"]
@@ -141,7 +142,7 @@ class OnlineFleet:
         fleet = cls(**{name: stored[name] for name in names})
         states = np.array(stored["states"], dtype=np.float64)
         fresh = fleet._ready()
-        head = kernel.H_GAIN_MIN + 1
+        head = H_GAIN_MIN + 1
         if states.shape != fresh.shape or not np.array_equal(states[:, :head], fresh[:, :head]):
             raise StoredStateError(
                 f"the stored array must be that of the stored parameters, shape {fresh.shape}, "
@@ -181,9 +182,9 @@ class OnlineFleet:
         settings = {
             p: OnlineSettings.of(p, self.shift_window, self.level_window, self.season_memory) for p in set(periods)
         }
-        size = max(kernel.state_size(s.period, s.shift) for s in settings.values())
+        size = max(state_size(s.period, s.shift) for s in settings.values())
         self.states_: Floats = np.zeros((int(self.n_series), size))
         for state, period in zip(self.states_, periods, strict=True):
             s = settings[period]
-            kernel.new_state(state, s.period, s.shift, s.window, s.gain)
+            new_state(state, s.period, s.shift, s.window, s.gain)
         return self.states_

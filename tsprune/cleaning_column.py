@@ -94,17 +94,26 @@ def clean_column(
             x.copy(), np.zeros(n), np.zeros(n, bool), [], ["every value is missing or impossible; nothing is changed"]
         )
     periods = _periods(x, trusted, periods)
-    patches, model, said = [], None, []
+    patches, blocks, model, said = [], [], None, []
     if trusted.sum() < _SHORTEST:
         guards.append(f"{int(trusted.sum())} usable values are fewer than {_SHORTEST}: no value is judged an outlier")
     elif _is_intermittent(x[trusted]):
         guards.append("intermittent demand (mostly zeros): no value is judged an outlier")
     elif np.ptp(x[trusted]) > 0:
-        patches, model, said = find_patches(x, wrong, periods)
+        patches, blocks, model, said = find_patches(x, wrong, periods)
     guards += said
     for patch in patches:
         changes.append(Change(patch.start, patch.stop, patch.kind, patch.statistic, patch.threshold, patch.size))
         wrong[patch.start : patch.stop] = True
+    offset, shifted = np.zeros(n), np.zeros(n, bool)
+    for block in blocks:
+        repaired = level_shift != "report"
+        size, z = block.size, block.statistic
+        changes.append(Change(block.start, block.stop, "level shift", z, block.threshold, size, repaired))
+        if repaired:
+            offset[block.start : block.stop] += size
+            shifted[block.start : block.stop] = True
+    x = x - offset
     out, standard_error = x.copy(), np.zeros(n)
     if (wrong | missing).any():
         if model is None and trusted.sum() >= _SHORTEST and np.ptp(x[trusted]) > 0:
@@ -116,7 +125,7 @@ def clean_column(
         elif x[~(wrong | missing)].min() >= 0.0:
             out = np.where(wrong | missing, np.maximum(out, 0.0), out)
     return ColumnCleaning(
-        out, standard_error, wrong & ~missing, sorted(changes, key=lambda c: (c.start, c.stop)), guards, periods, model
+        out, standard_error, (wrong | shifted) & ~missing, sorted(changes, key=lambda c: (c.start, c.stop)), guards, periods, model
     )
 
 

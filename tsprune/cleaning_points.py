@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.cleaning_levels import LevelBlock, find_level_blocks
 from tsprune.cleaning_model import SeriesModel, fit_model, seasonal_scale
 from tsprune.imputation import interpolate_rows
 from tsprune.kernels.patches import innovations, search_patches
@@ -44,7 +45,7 @@ class Patch:
 
 def find_patches(
     x: Floats, bad: Mask, periods: tuple[int, ...], n_rounds: int = 3
-) -> tuple[list[Patch], SeriesModel, list[str]]:
+) -> tuple[list[Patch], list[LevelBlock], SeriesModel, list[str]]:
     """Return the patches of `x` (n_timepoints,), the model fitted without them, and what the gates said.
 
     `bad` rows (n_timepoints,) are left out of everything, as missing ones are.
@@ -58,7 +59,9 @@ def find_patches(
     said: list[str] = []
     work = np.where(missing, np.nan, x)
     least = 2.0 * seasonal_scale(work, period, robust=True)
-    for _ in range(n_rounds):
+    blocks: list[LevelBlock] = []
+    offset = np.zeros(x.size)
+    for turn in range(n_rounds + 1):
         model = fit_model(work, out, periods)
         starts, stops, sizes, zs, _rest = search_patches(
             model.adjusted, model.phi, model.weights(missing), 1, longest, THRESHOLD, _MISFIT, least, _PAIR_COST, 1.0, most
@@ -79,8 +82,19 @@ def find_patches(
         fit = fit_model(work, now, periods)
         fl = interpolate_rows(np.where(now, 0.0, fit.adjusted), fit.phi, 1.0 / fit.scale**2, now)[0] + fit.seasonal.sum(axis=1) + fit.mean
         least = _MATERIAL * seasonal_scale(np.where(now, fl, work), period, robust=False)
+        if turn == n_rounds - 1:
+            found = find_level_blocks(
+                _rest, model, model.weights(missing | now), longest + 1, max(least, _MATERIAL * seasonal_scale(np.where(now, fl, work), period, robust=False))
+            )
+            for block in found:
+                offset[block.start : block.stop] += block.size
+            blocks = found
+            if not blocks:
+                out = now
+                break
+            work = np.where(missing, np.nan, x - offset)
         out = now
-    return patches, fit_model(work, out, periods), said
+    return patches, blocks, fit_model(work, out, periods), said
 
 
 def _within_limit(patches: list[Patch], n: int) -> tuple[list[Patch], list[str]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["best_patches", "innovations", "patch_fit", "search_patches", "solve_gap"]
+__all__ = ["best_level", "best_pairs", "best_patches", "innovations", "patch_fit", "search_patches", "solve_gap", "step_evidence"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -109,7 +109,7 @@ def best_patches(
 
 @njit(cache=True)
 def best_pairs(
-    e: Floats, v: Floats, phi: Floats, low: int, high: int, misfit: float, least: float, cost: float,
+    e: Floats, v: Floats, phi: Floats, sums: Floats, low: int, high: int, misfit: float, least: float, cost: float,
     z_best: Floats, size_best: Floats,
 ) -> None:
     """Write for every start in [low, high) the evidence for two neighbouring rows off by sizes of their own.
@@ -120,7 +120,7 @@ def best_pairs(
     n, order = e.shape[0], phi.shape[0]
     for start in range(max(low, 0), min(high, n)):
         z_best[start] = 0.0
-        if start + 3 > n or v[start] <= 0.0 or v[start + 1] <= 0.0:
+        if start + 2 > n or v[start] <= 0.0 or v[start + 1] <= 0.0:
             continue
         aa, ab, bb, ae, be = 0.0, 0.0, 0.0, 0.0, 0.0
         for t in range(start, min(start + order + 1, n)):
@@ -136,7 +136,20 @@ def best_pairs(
             continue
         first, second = (bb * ae - ab * be) / spread, (aa * be - ab * ae) / spread
         evidence = first * ae + second * be - cost
-        free = v[start] * e[start] ** 2 + v[start + 2] * e[start + 2] ** 2
+        if start + 2 >= n:
+            free = v[start] * e[start] ** 2
+        else:
+            free = v[start] * e[start] ** 2 + v[start + 2] * e[start + 2] ** 2
+        step = 0.0  # one lasting step is simpler, so the pair must beat it outright
+        for row in range(start, min(start + 3, n)):
+            xe, xx = 0.0, 0.0
+            for t in range(row, min(row + order, n)):
+                xe += v[t] * sums[t - row] * e[t]
+                xx += v[t] * sums[t - row] ** 2
+            if xx > 0.0:
+                step = max(step, xe * xe / xx)
+        if evidence < step:
+            continue
         if min(abs(first), abs(second)) < least or evidence <= 0.0 or free - evidence > max(misfit, 0.1 * evidence):
             continue
         z_best[start] = np.sqrt(evidence)
@@ -184,7 +197,7 @@ def search_patches(
     while True:
         best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best)
         if reach > 1 and back > 0.0:
-            best_pairs(e, v, phi, low, high, misfit, least, cost, z_pair, pair)
+            best_pairs(e, v, phi, sums, low, high, misfit, least, cost, z_pair, pair)
         for t in range(max(low, 0), min(high, n)):
             if taken[t]:  # a place is taken once
                 z_best[t] = 0.0
@@ -258,3 +271,56 @@ def solve_gap(a: Floats, phi: Floats, v: Floats, rows: Integers) -> tuple[Floats
         t += 1
     inverse = np.linalg.inv(matrix)
     return inverse @ right, np.diag(inverse).copy()
+
+
+@njit(cache=True)
+def step_evidence(e: Floats, v: Floats, sums: Floats) -> Floats:
+    """Return z (n_timepoints,) of a step that starts at every row, seen in the innovations of its first rows."""
+    n, order = e.shape[0], sums.shape[0]
+    z = np.zeros(n)
+    for start in range(1, n):
+        xe, xx = 0.0, 0.0
+        for t in range(start, min(start + order, n)):
+            x = sums[t - start]
+            xe += v[t] * x * e[t]
+            xx += v[t] * x * x
+        if xx > 0.0:
+            z[start] = xe / np.sqrt(xx)
+    return z
+
+
+@njit(cache=True)
+def best_level(
+    e: Floats,
+    v: Floats,
+    sums: Floats,
+    edges: Integers,
+    z_edge: Floats,
+    shortest: int,
+    longest: int,
+    misfit: float,
+    least: float,
+) -> tuple[int, int, float, float]:
+    """Return start, stop, size and z of the strongest temporary level between two of the `edges`; z = 0 for none.
+
+    The steps `z_edge` (n_timepoints,) at both ends must have opposite signs; conditions as in `best_patches`.
+    """
+    n = e.shape[0]
+    ve_sum, v_sum = np.zeros(n + 1), np.zeros(n + 1)
+    for t in range(n):
+        ve_sum[t + 1] = ve_sum[t] + v[t] * e[t]
+        v_sum[t + 1] = v_sum[t] + v[t]
+    best = (0, 0, 0.0, 0.0)
+    for i in range(edges.shape[0]):
+        start = edges[i]
+        for j in range(i + 1, edges.shape[0]):
+            stop = edges[j]
+            if stop - start < shortest or stop - start > longest or z_edge[start] * z_edge[stop] >= 0.0:
+                continue
+            xe, xx, free = patch_fit(e, v, ve_sum, v_sum, sums, start, stop, 1.0)
+            if xx <= 0.0:
+                continue
+            z = xe / np.sqrt(xx)
+            if abs(z) > abs(best[3]) and abs(xe) >= least * xx and free - z * z <= max(misfit, 0.1 * z * z):
+                best = (int(start), int(stop), xe / xx, z)
+    return best

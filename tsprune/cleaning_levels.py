@@ -1,0 +1,69 @@
+"""Temporary level shifts: long blocks that leave and come back, both ends seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsprune.cleaning_model import SeriesModel
+from tsprune.kernels.patches import best_level, innovations, step_evidence
+
+__all__ = ["LevelBlock", "find_level_blocks"]
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+LEVEL_THRESHOLD = 6.0  # |z| of the block: some 1e5 pairs of edges are looked at
+_EDGE = 3.5  # |z| of each of its two ends
+_MISFIT = 9.0  # chi-square, 1 degree of freedom: it comes back to where it left within 3 standard errors
+_CHANCE = 0.1  # expected number of such blocks among the innovations left
+_LONE_EDGE = 6.0  # standard deviations: steps that large may stand alone
+_MOST_EDGES = 120
+_MOST_BLOCKS = 3
+
+
+@dataclass(frozen=True)
+class LevelBlock:
+    """Rows ``start .. stop - 1`` stand `size` too high; `statistic` is the z of the block."""
+
+    start: int
+    stop: int
+    size: float
+    statistic: float
+    threshold: float = LEVEL_THRESHOLD
+
+
+def find_level_blocks(rest: Floats, model: SeriesModel, weights: Floats, shortest: int, least: float) -> list[LevelBlock]:
+    """Return temporary levels in `rest` (n_timepoints,), the adjusted series without its spikes and bursts.
+
+    A block counts where both steps stand out, sizes agree, and chance would not pair innovations as large that far
+    apart; `weights` are 1 / variance of the innovations, `least` is the smallest size that matters.
+    """
+    n = rest.size
+    blocks: list[LevelBlock] = []
+    longest = n // 2
+    work = rest.copy()
+    sums = np.cumsum(model.phi)
+    for _ in range(_MOST_BLOCKS):
+        e = innovations(work, model.phi)
+        z = step_evidence(e, weights, sums)
+        edges = np.flatnonzero(np.abs(z) >= _EDGE)
+        edges = np.sort(edges[np.argsort(-np.abs(z[edges]))][:_MOST_EDGES])
+        if edges.size < 2:
+            break
+        start, stop, size, strength = best_level(e, weights, sums, edges, z, shortest, longest, _MISFIT, least)
+        if abs(strength) < LEVEL_THRESHOLD:
+            break
+        steps = np.abs(e) * np.sqrt(weights)
+        steps[[start, stop]] = 0.0
+        step = min(abs(z[start]), abs(z[stop]))
+        alike = int((steps >= 0.8 * step).sum())
+        chance = 0.125 * alike**2 * (stop - start) / n
+        inside = strength**2 - z[start] ** 2 - z[stop] ** 2  # evidence of the rows between the edges
+        if (step < _LONE_EDGE or chance > _CHANCE) and inside < LEVEL_THRESHOLD**2:
+            break
+        blocks.append(LevelBlock(start, stop, size, strength))
+        work[start:stop] -= size
+    return blocks

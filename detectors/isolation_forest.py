@@ -16,6 +16,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
+from detectors.feature_view import FeatureView
 from detectors.kernels.finite import no_infinity
 from detectors.model_pruning.trees import FlatForest, grow_until_stable, prune_forest
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
@@ -52,6 +53,9 @@ class PrunedIsolationForest(CompiledDetector):
         Passed to scikit-learn's fit.
     prune_features : bool
         Leave out features that a `FeaturePruner` finds irrelevant.
+    weight_features : bool
+        Draw features by what they agree on, and half of the thresholds on a logarithmic scale (`FeatureView`); only
+        while `prune_features` is True, `max_features` 1.0 and the table dense. False grows scikit-learn's forest.
     prune_trees : bool
         Collapse subtrees and refit leaf values, as far as `tree_fidelity` allows.
     tree_fidelity : float in (0, 1]
@@ -69,7 +73,8 @@ class PrunedIsolationForest(CompiledDetector):
     model_report_ : PruningReport
         Every tree with what happened to it; `figures` hold nodes before and after and the fidelity reached.
     detector_ : IsolationForest
-        The forest before its trees were pruned; not there after `load`.
+        The forest before its trees were pruned, on the columns of the `FeatureView` if features are weighted; not
+        there after `load`.
     support_, report_, offset_
         As in `PrunedDetector`.
 
@@ -109,6 +114,7 @@ class PrunedIsolationForest(CompiledDetector):
         "random_state": random_state(),
         "verbose": either(integer(0), boolean()),
         "prune_features": boolean(),
+        "weight_features": boolean(),
         "prune_trees": boolean(),
         "tree_fidelity": real(0.0, 1.0, open_low=True),
         "reliability": either(nothing(), real(0.0, 1.0, open_low=True, open_high=True)),
@@ -126,6 +132,7 @@ class PrunedIsolationForest(CompiledDetector):
         random_state: Any = None,
         verbose: int = 0,
         prune_features: bool = True,
+        weight_features: bool = True,
         prune_trees: bool = False,
         tree_fidelity: float = 0.995,
         reliability: float | None = None,
@@ -139,6 +146,7 @@ class PrunedIsolationForest(CompiledDetector):
         self.random_state = random_state
         self.verbose = verbose
         self.prune_features = prune_features
+        self.weight_features = weight_features
         self.prune_trees = prune_trees
         self.tree_fidelity = tree_fidelity
         self.reliability = reliability
@@ -158,12 +166,17 @@ class PrunedIsolationForest(CompiledDetector):
         """Grow, flatten and prune the forest."""
         engine = self._make_engine()
         history: list[float] = []
+        weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not sparse.issparse(X)
+        view = FeatureView.of(X) if weighted else None
+        offered = X if view is None else view.offered(X)
         if self.reliability is None:
-            engine.fit(X, sample_weight=sample_weight)
+            engine.fit(offered, sample_weight=sample_weight)
         else:
-            history = grow_until_stable(engine, X, reliability=self.reliability, sample_weight=sample_weight)
+            history = grow_until_stable(engine, offered, reliability=self.reliability, sample_weight=sample_weight)
         self.detector_ = engine
         forest = FlatForest.from_sklearn(engine)
+        if view is not None:
+            forest = forest.restated(*view.thresholds(forest.feature.astype(np.intp), forest.threshold.astype(float)))
         report = PruningReport([], "trees", figures={"nodes_before": forest.n_nodes, "nodes_after": forest.n_nodes})
         if self.prune_trees:
             rows = X.toarray() if sparse.issparse(X) else X

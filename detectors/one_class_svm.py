@@ -15,6 +15,7 @@ from sklearn.svm import OneClassSVM
 from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
+from detectors.feature_view import FeatureView
 from detectors.model_pruning.support_vectors import Expansion, reduce_vectors
 from detectors.model_pruning.trees import rank_correlation
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
@@ -59,6 +60,9 @@ class PrunedOneClassSVM(CompiledDetector):
         Draws rows for pruning and for subsampled fits.
     prune_features : bool
         Leave out features that a `FeaturePruner` finds irrelevant.
+    weight_features : bool
+        Fit on two scales of each feature, weighted by what features agree on (`FeatureView`); only while
+        `prune_features` is True. `gamma` then refers to that view. False fits scikit-learn's machine on the table.
     prune_support_vectors : bool
         Replace the support vectors by a reduced set, as far as `vector_fidelity` allows.
     vector_fidelity : float in (0, 1]
@@ -70,7 +74,9 @@ class PrunedOneClassSVM(CompiledDetector):
 
     Attributes
     ----------
-    support_vectors_ : ndarray of shape (n_vectors, n_kept)
+    view_ : FeatureView or None
+        What the machine sees of the kept features; None if features are not weighted.
+    support_vectors_ : ndarray of shape (n_vectors, n_kept), or (n_vectors, 2 * n_kept) with a view
         Vectors of the expansion; of a reduced set they need not be rows of the table.
     dual_coef_ : ndarray of shape (1, n_vectors)
         Their weights.
@@ -121,6 +127,7 @@ class PrunedOneClassSVM(CompiledDetector):
         "n_jobs": either(nothing(), integer()),
         "random_state": random_state(),
         "prune_features": boolean(),
+        "weight_features": boolean(),
         "prune_support_vectors": boolean(),
         "vector_fidelity": real(0.0, 1.0, open_low=True),
         "max_fit_rows": either(nothing(), integer(100)),
@@ -143,6 +150,7 @@ class PrunedOneClassSVM(CompiledDetector):
         n_jobs: int | None = None,
         random_state: Any = None,
         prune_features: bool = True,
+        weight_features: bool = True,
         prune_support_vectors: bool = False,
         vector_fidelity: float = 0.999,
         max_fit_rows: int | None = 10000,
@@ -161,6 +169,7 @@ class PrunedOneClassSVM(CompiledDetector):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.prune_features = prune_features
+        self.weight_features = weight_features
         self.prune_support_vectors = prune_support_vectors
         self.vector_fidelity = vector_fidelity
         self.max_fit_rows = max_fit_rows
@@ -191,6 +200,8 @@ class PrunedOneClassSVM(CompiledDetector):
 
     def _fit_engine(self, X: Floats, sample_weight: Floats | None) -> None:
         """Fit the machine and prune its vectors."""
+        self.view_ = FeatureView.of(X) if self.prune_features and self.weight_features else None
+        X = X if self.view_ is None else self.view_.transform(X)
         rng = check_random_state(self.random_state)
         figures: dict[str, Any] = {}
         if self.max_fit_rows is None or len(X) <= self.max_fit_rows:
@@ -246,6 +257,7 @@ class PrunedOneClassSVM(CompiledDetector):
         return self._score_kept(rows)
 
     def _score_kept(self, X: Any) -> Floats:
+        X = X if self.view_ is None else self.view_.transform(X)
         with self._threads(len(X)) as parallel:
             return self.expansion_.scores(np.ascontiguousarray(X), parallel=parallel)
 
@@ -258,11 +270,17 @@ class PrunedOneClassSVM(CompiledDetector):
         manifest = {
             "intercept": e.intercept, "kernel": e.kernel, "gamma": e.gamma, "coef0": e.coef0, "degree": e.degree
         }  # fmt: skip
-        return manifest, {"vectors": narrow if (narrow == e.vectors).all() else e.vectors, "weights": e.weights}
+        arrays = {"vectors": narrow if (narrow == e.vectors).all() else e.vectors, "weights": e.weights}
+        if self.view_ is not None:
+            arrays |= {f"view_{name}": array for name, array in vars(self.view_).items()}
+        return manifest, arrays
 
     def _restore(self, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         vectors, weights = arrays["vectors"].astype(np.float64), arrays["weights"]
-        if vectors.shape != (len(weights), int(self.support_.sum())):
+        view = {name[5:]: array for name, array in arrays.items() if name.startswith("view_")}
+        self.view_ = FeatureView(**view) if view else None
+        n_kept = int(self.support_.sum())
+        if vectors.shape != (len(weights), 2 * n_kept if view else n_kept):
             raise ValueError(f"vectors of shape {vectors.shape} do not fit")
         names = ("intercept", "kernel", "gamma", "coef0", "degree")
         self._install(Expansion(vectors, weights, *(manifest[name] for name in names)))

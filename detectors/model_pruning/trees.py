@@ -134,6 +134,14 @@ class FlatForest:
         """The same forest for tables in which its column j stands at ``columns[j]``."""
         return replace(self, feature=np.where(self.is_leaf, 0, columns[self.feature]).astype(np.uint32))
 
+    def restated(self, feature: NDArray[np.intp], threshold: Floats) -> FlatForest:
+        """The same trees with other features and thresholds (n_nodes,) at their splits; leaves stay as they are."""
+        return replace(
+            self,
+            feature=np.where(self.is_leaf, 0, feature).astype(np.uint32),
+            threshold=np.where(self.is_leaf, np.float32(0), _floor32(threshold)).astype(np.float32),
+        )
+
     def collapsed(self, ends: NDArray[np.bool_], value: Floats) -> FlatForest:
         """The forest that stops at the first node of every way down that is marked in `ends` (n_nodes,).
 

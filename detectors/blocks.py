@@ -107,7 +107,7 @@ def normality_log_p(X: Floats) -> float:
 
 def _two_sided(z: Floats) -> Floats:
     """Logarithms of two-sided normal p-values."""
-    return np.minimum(np.log(2.0) + log_ndtr(-np.abs(z)), 0.0)
+    return np.asarray(np.minimum(np.log(2.0) + log_ndtr(-np.abs(z)), 0.0))
 
 
 def _skewness_log_p(skewness: Floats, n: int) -> Floats:

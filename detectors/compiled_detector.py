@@ -19,7 +19,7 @@ from detectors.exceptions import StoredModelError
 from detectors.feature_pruner import FeaturePruner
 from detectors.kernels.finite import all_finite
 from detectors.persistence import read_model, write_model
-from detectors.pruned_detector import _PrunedOutlierDetector
+from detectors.pruned_outlier_detector import _PrunedOutlierDetector
 from detectors.report import PruningReport
 
 __all__ = ["CompiledDetector"]

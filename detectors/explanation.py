@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from detectors.tables import dense, is_sparse
+
 __all__ = ["occlusion_shares", "shares"]
 
 Floats = NDArray[np.float64]
@@ -39,7 +41,7 @@ def shares(contributions: Floats) -> Floats:
     top = parts.max(axis=1, keepdims=True, initial=0.0)
     parts = np.divide(parts, top, out=np.zeros_like(parts), where=top > 0)  # first: sums of huge parts overflow
     total = parts.sum(axis=1, keepdims=True)
-    return np.divide(parts, total, out=np.zeros_like(parts), where=total > 0)
+    return np.asarray(np.divide(parts, total, out=np.zeros_like(parts), where=total > 0))
 
 
 def occlusion_shares(score: Callable[[Any], Floats], X: Any, reference: Floats) -> Floats:
@@ -72,22 +74,22 @@ def occlusion_shares(score: Callable[[Any], Floats], X: Any, reference: Floats) 
     >>> occlusion_shares(lambda Z: -np.abs(Z).sum(axis=1), X, np.zeros(2)).tolist()
     [[3.0, 0.0], [0.0, 4.0]]
     """
-    dense = X.toarray() if sparse.issparse(X) else np.asarray(X, dtype=np.float64)
-    wrap = (lambda Z: sparse.csr_matrix(Z)) if sparse.issparse(X) else (lambda Z: Z)
+    rows = dense(X)
+    wrap: Callable[[Floats], Any] = sparse.csr_array if is_sparse(X) else np.asarray
     own = score(X)
     usual = float(score(wrap(reference[None, :]))[0])
-    parts = np.zeros(dense.shape)
-    without = dense.copy()
-    alone = np.tile(reference, (len(dense), 1))
-    for feature in range(dense.shape[1]):
+    parts = np.zeros(rows.shape)
+    without = rows.copy()
+    alone = np.tile(reference, (len(rows), 1))
+    for feature in range(rows.shape[1]):
         without[:, feature] = reference[feature]
-        alone[:, feature] = dense[:, feature]
+        alone[:, feature] = rows[:, feature]
         gain = np.maximum(score(wrap(without)) - own, 0.0) + np.maximum(usual - score(wrap(alone)), 0.0)
-        differs = dense[:, feature] != reference[feature]
+        differs = rows[:, feature] != reference[feature]
         parts[:, feature] = np.where(differs, 0.5 * gain, 0.0)
-        without[:, feature] = dense[:, feature]
+        without[:, feature] = rows[:, feature]
         alone[:, feature] = reference[feature]
     silent = ~(parts > 0).any(axis=1)
     if silent.any():
-        parts[silent] = np.abs(np.nan_to_num(dense[silent] - reference))
+        parts[silent] = np.abs(np.nan_to_num(rows[silent] - reference))
     return parts

@@ -6,36 +6,25 @@ Law: a feature goes only on evidence; without evidence everything stays, and `re
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from detectors.exceptions import InvalidTableError
+from detectors.feature_reports import decision_changes
 from detectors.guards import OverPruningGuard
-from detectors.parameters import (
-    Rules,
-    boolean,
-    check_parameters,
-    choice,
-    either,
-    has_methods,
-    integer,
-    nothing,
-    random_state,
-    real,
-)
+from detectors.parameters import Rules, boolean, check_parameters, choice, either, has_methods, integer, nothing, real
+from detectors.parameters import random_state as random_state_rule
 from detectors.pruning_decision import Decision, decide
 from detectors.report import PruningRecord, PruningReport
 from detectors.sentinel import MarginalSentinel
+from detectors.tables import constant_columns, dense
 
 __all__ = ["FeaturePruner"]
 
@@ -130,7 +119,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         "screen_above": integer(2),
         "guard": either(choice("auto"), nothing(), has_methods("review")),
         "sentinels": boolean(),
-        "random_state": random_state(),
+        "random_state": random_state_rule(),
     }
 
     def __init__(
@@ -175,8 +164,8 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         check_parameters(self, self._parameters)
         X = self._read(X, reset=True)
         self._settle(X, self._decide(X))
-        self._recent = None
-        self.changes_ = _changes(self._names(), None, self.support_, self.kinds_)
+        self._recent: Floats | None = None
+        self.changes_ = decision_changes(self._names(), None, self.support_, self.kinds_)
         return self
 
     def refresh(self, X: Any) -> Self:
@@ -205,7 +194,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         if hesitant.any():
             found.keep(hesitant, f"refresh: {int(hesitant.sum())} features stay, the new rows do not contradict them")
         self._settle(X, found)
-        self.changes_ = _changes(self._names(), before, self.support_, self.kinds_)
+        self.changes_ = decision_changes(self._names(), before, self.support_, self.kinds_)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
@@ -225,7 +214,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         first = not hasattr(self, "support_")
         check_parameters(self, self._parameters)
         rows = self._read(X, reset=first)
-        rows = rows.toarray() if sparse.issparse(rows) else rows
+        rows = dense(rows)
         held = getattr(self, "_recent", None)
         recent = rows if held is None else np.vstack([held, rows])
         recent = recent[-self.max_rows :].copy()
@@ -319,7 +308,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         made.blocks_ = np.arange(len(names))
         made.sentinel_ = None
         made.report_ = report
-        made.changes_ = _changes(names, None, made.support_, made.kinds_)
+        made.changes_ = decision_changes(names, None, made.support_, made.kinds_)
         made._recent = None
         return made
 
@@ -343,8 +332,8 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         most = max(min(self.max_rows, _HELD_CELLS // max(X.shape[1], 1)), 50)
         rows = np.sort(rng.choice(X.shape[0], most, replace=False)) if X.shape[0] > most else None
         sample = X if rows is None else X[rows]
-        sample = sample.toarray() if sparse.issparse(sample) else sample
-        constant = _constant_columns(X)
+        sample = dense(sample)
+        constant = constant_columns(X)
         guard = OverPruningGuard() if self.guard == "auto" else self.guard
         return decide(
             sample,
@@ -408,53 +397,3 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         return tags
-
-
-def mask_report(names: Sequence[Any], support: Mask, selector: str | None) -> PruningReport:
-    """Report of a selector that has none of its own, or (None) of features nobody examined.
-
-    Parameters
-    ----------
-    names : sequence of str of length n_features
-    support : ndarray of bool of shape (n_features,)
-    selector : str or None
-        Name of the selector's class.
-    """
-    records = []
-    for name, kept in zip(names, support, strict=True):
-        if selector is None:
-            records.append(PruningRecord(name, "not examined", True, "feature pruning is switched off"))
-        else:
-            word = "kept" if kept else "deselected"
-            records.append(PruningRecord(name, word, bool(kept), f"{word} by {selector}"))
-    return PruningReport(records, subject="features")
-
-
-def renamed_report(report: PruningReport, names: Sequence[Any]) -> PruningReport:
-    """The same report with the items called `names` (n_features,)."""
-    return replace(report, records=[replace(r, item=n) for r, n in zip(report.records, names, strict=True)])
-
-
-def _constant_columns(X: Any) -> Mask:
-    """Mask (n_features,) of the columns of a checked table that never vary; missing values do not count."""
-    if sparse.issparse(X):
-        low, high = X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
-        return ~(high > low)
-    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
-    missing = np.isnan(X).any(axis=0)
-    return ~(high > low) & ~(missing & ~np.isnan(X).all(axis=0))
-
-
-def _changes(names: Any, before: Mask | None, after: Mask, kinds: NDArray[Any]) -> pd.DataFrame:
-    """Frame (n_changes, 4) of the features whose decision changed; `before` None stands for all kept."""
-    before = np.ones(len(after), dtype=bool) if before is None else before
-    words = np.array(["removed", "kept"])
-    which = np.flatnonzero(before != after)
-    return pd.DataFrame(
-        {
-            "item": [names[i] for i in which],
-            "before": words[before[which].astype(int)],
-            "after": words[after[which].astype(int)],
-            "kind": [kinds[i] for i in which],
-        }
-    )

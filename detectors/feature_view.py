@@ -146,4 +146,4 @@ def _standardised(columns: Floats) -> Floats:
     """Columns (n_rows, n_columns) of mean 0 and variance 1; those that do not vary become 0."""
     centred = columns - columns.mean(axis=0)
     deviation = centred.std(axis=0)
-    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-12)
+    return np.asarray(np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 1e-12))

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import stats
+
+from detectors.tables import dense
 
 __all__ = ["MarginalSentinel"]
 
@@ -120,5 +122,4 @@ def _blocks(columns: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 
 def _dense(X: Any, columns: NDArray[np.intp]) -> Floats:
     """Columns (n_rows, n_columns) of a dense or sparse table as an array."""
-    part = X[:, columns]
-    return np.asarray(part.toarray() if sparse.issparse(part) else part, dtype=np.float64)
+    return dense(X[:, columns])

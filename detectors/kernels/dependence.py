@@ -52,9 +52,10 @@ def gather_pairs(
     """Best partner of each feature of a block, and all strong pairs.
 
     `products` (n_functions, n_block, n_functions, n_features) holds correlations of the functions of features
-    ``first .. first + n_block - 1`` with those of all features; `kurtosis` is (n_functions,
-    n_features), `active` and `partners` tell which functions exist and which may be a partner's. Returns best (n_block,) = approximate minus log p, partner (n_block,), and the strong pairs as
-    rows (feature, partner) and their approximate minus log p; a pair is strong from `strong` on.
+    ``first .. first + n_block - 1`` with those of all features; `kurtosis` is (n_functions, n_features), `active`
+    and `partners` tell which functions exist and which may be a partner's. Returns best (n_block,) = approximate
+    minus log p, partner (n_block,), and the strong pairs as rows (feature, partner) with their approximate minus
+    log p; a pair is strong from `strong` on.
     """
     n_functions, n_block, _, n_features = products.shape
     best = np.full(n_block, -np.inf)
@@ -88,7 +89,7 @@ def gather_pairs(
                 best[b] = value
                 partner[b] = j
             if value >= strong:
-                pairs.append((i, np.int64(j)))
+                pairs.append((np.int64(i), np.int64(j)))
                 values.append(value)
     edges = np.empty((len(pairs), 2), dtype=np.int64)
     weights = np.empty(len(pairs))

@@ -1,0 +1,52 @@
+"""Engines: the outlier detectors of other libraries behind one sign and one seed.
+
+Law: scores leave here with scikit-learn's sign, lower = more abnormal. A PyOD detector is recognised by what it has
+(`decision_scores_`), never imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+__all__ = ["engine_offset", "engine_scores", "is_pyod", "seeded"]
+
+Floats = NDArray[np.float64]
+
+
+def seeded(estimator: Any, random_state: Any) -> Any:
+    """Give `random_state` to a fresh clone whose own one is None; returns the clone."""
+    if random_state is None or "random_state" not in estimator.get_params(deep=False):
+        return estimator
+    if estimator.get_params(deep=False)["random_state"] is None:
+        if isinstance(random_state, np.random.RandomState):
+            random_state = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        estimator.set_params(random_state=random_state)
+    return estimator
+
+
+def is_pyod(engine: Any) -> bool:
+    """True for a fitted detector with PyOD's sign: higher = more abnormal."""
+    return hasattr(engine, "decision_scores_")
+
+
+def engine_scores(engine: Any, X: Any) -> Floats:
+    """Scores (n_rows,) of a fitted engine with scikit-learn's sign."""
+    if is_pyod(engine):
+        return -np.asarray(engine.decision_function(X), dtype=np.float64).ravel()
+    method = getattr(engine, "score_samples", None) or engine.decision_function
+    return np.asarray(method(X), dtype=np.float64).ravel()
+
+
+def engine_offset(engine: Any) -> float | None:
+    """The engine's own threshold of `engine_scores`; None if it has none."""
+    if is_pyod(engine):
+        threshold = getattr(engine, "threshold_", None)
+        return None if threshold is None else -float(np.asarray(threshold))
+    if getattr(engine, "score_samples", None) is None:
+        return 0.0  # scores come from decision_function, whose threshold is 0
+    offset = getattr(engine, "offset_", None)
+    return None if offset is None else float(np.asarray(offset).ravel()[0])

@@ -1,0 +1,57 @@
+"""Reports on features: of foreign selectors, under other names, and on what changed between two decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from detectors.report import PruningRecord, PruningReport
+
+__all__ = ["decision_changes", "mask_report", "renamed_report"]
+
+Mask = NDArray[np.bool_]
+
+
+def mask_report(names: Sequence[Any], support: Mask, selector: str | None) -> PruningReport:
+    """Report of a selector that has none of its own, or (None) of features nobody examined.
+
+    Parameters
+    ----------
+    names : sequence of str of length n_features
+    support : ndarray of bool of shape (n_features,)
+    selector : str or None
+        Name of the selector's class.
+    """
+    records = []
+    for name, kept in zip(names, support, strict=True):
+        if selector is None:
+            records.append(PruningRecord(name, "not examined", True, "feature pruning is switched off"))
+        else:
+            word = "kept" if kept else "deselected"
+            records.append(PruningRecord(name, word, bool(kept), f"{word} by {selector}"))
+    return PruningReport(records, subject="features")
+
+
+def renamed_report(report: PruningReport, names: Sequence[Any]) -> PruningReport:
+    """The same report with the items called `names` (n_features,)."""
+    return replace(report, records=[replace(r, item=n) for r, n in zip(report.records, names, strict=True)])
+
+
+def decision_changes(names: Any, before: Mask | None, after: Mask, kinds: NDArray[Any]) -> pd.DataFrame:
+    """Frame (n_changes, 4) of the features whose decision changed; `before` None stands for all kept."""
+    before = np.ones(len(after), dtype=bool) if before is None else before
+    words = np.array(["removed", "kept"])
+    which = np.flatnonzero(before != after)
+    return pd.DataFrame(
+        {
+            "item": [names[i] for i in which],
+            "before": words[before[which].astype(int)],
+            "after": words[after[which].astype(int)],
+            "kind": [kinds[i] for i in which],
+        }
+    )

@@ -1,0 +1,46 @@
+"""Tables that may be sparse: the few questions the other modules ask of both kinds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+__all__ = ["constant_columns", "dense", "is_sparse", "usual_row"]
+
+Floats = NDArray[np.float64]
+
+
+def is_sparse(X: Any) -> bool:
+    """True for SciPy's sparse matrices and arrays."""
+    return bool(sparse.issparse(X))
+
+
+def dense(X: Any) -> Floats:
+    """The same table (n_rows, n_features) as an array."""
+    return np.asarray(X.toarray() if is_sparse(X) else X, dtype=np.float64)
+
+
+def constant_columns(X: Any) -> NDArray[np.bool_]:
+    """Mask (n_features,) of the columns of a checked table that never vary; to be missing at times is to vary."""
+    if is_sparse(X):
+        low, high = X.min(axis=0).toarray().ravel(), X.max(axis=0).toarray().ravel()
+        return np.asarray(~(high > low))
+    low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+    missing = np.isnan(X)
+    return np.asarray(~(high > low) & (~missing.any(axis=0) | missing.all(axis=0)))
+
+
+def usual_row(X: Any) -> Floats:
+    """Median (n_features,) of every column, missing values left out; 0 for sparse tables, whose usual value it is."""
+    if is_sparse(X):
+        return np.zeros(X.shape[1])
+    if not np.isnan(X).any():
+        return np.asarray(np.median(X, axis=0), dtype=np.float64)
+    ordered = np.sort(X, axis=0)  # NaN last
+    present = (~np.isnan(ordered)).sum(axis=0)
+    column = np.arange(X.shape[1])
+    low, high = ordered[np.maximum(present - 1, 0) // 2, column], ordered[present // 2 * (present > 1), column]
+    return np.where(present > 0, 0.5 * (low + high), 0.0)

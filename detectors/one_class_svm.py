@@ -80,6 +80,8 @@ class PrunedOneClassSVM(CompiledDetector):
         Vectors of the expansion; of a reduced set they need not be rows of the table.
     dual_coef_ : ndarray of shape (1, n_vectors)
         Their weights.
+    n_iter_ : int
+        Iterations of the solver; not there after `load`.
     model_report_ : PruningReport
         What happened to the support vectors, with figures.
     expansion_ : Expansion
@@ -210,6 +212,7 @@ class PrunedOneClassSVM(CompiledDetector):
             self._own_offset_ = float(np.ravel(self.detector_.offset_)[0])
         else:
             expansion, figures = self._fit_subsamples(X, sample_weight, rng)
+        self.n_iter_ = max(1, int(self.detector_.n_iter_))
         n_vectors = len(expansion.weights)
         report = PruningReport([], "support vectors", (), {"vectors_before": n_vectors, "vectors_after": n_vectors})
         if self.prune_support_vectors:

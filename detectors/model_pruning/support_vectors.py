@@ -200,12 +200,18 @@ def _forward_selection(columns: Floats, target: Floats, size: int) -> list[int]:
     return chosen
 
 
+def _ridge_of(gram: Floats) -> float:
+    """Ridge for a Gram matrix (n, n); 1 if it is zero."""
+    length = float(np.trace(gram)) / len(gram)
+    return _RIDGE * length if length > 0 else 1.0
+
+
 def _ridge(columns: Floats, target: Floats) -> tuple[Floats, float]:
     """Weights (n_columns,) and intercept of a ridge regression of `target` (n_rows,)."""
     mean = columns.mean(axis=0)
     centred = columns - mean
     gram = centred.T @ centred
-    gram.flat[:: len(gram) + 1] += _RIDGE * max(float(np.trace(gram)) / len(gram), np.finfo(float).tiny)
+    gram.flat[:: len(gram) + 1] += _ridge_of(gram)
     weights = np.linalg.solve(gram, centred.T @ (target - target.mean()))
     return weights, float(target.mean() - mean @ weights)
 
@@ -223,7 +229,7 @@ def _moved(expansion: Expansion, rows: Floats, target: Floats, vectors: Floats) 
         kernel = expansion.matrix(rows, at)
         columns = kernel - kernel.mean(axis=0)
         gram = columns.T @ columns
-        ridge = _RIDGE * float(np.trace(gram)) / len(gram)
+        ridge = _ridge_of(gram)
         gram.flat[:: len(gram) + 1] += ridge
         weights = np.linalg.solve(gram, columns.T @ centred)
         off = columns @ weights - centred

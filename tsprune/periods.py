@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.parameters import Rules, check_value, either, integer, nothing, real
+from tsprune.exceptions import TimeIndexError
 from tsprune.kernels.background import PHI_GRID, RATIO_GRID, fit_background, innovations
 from tsprune.kernels.periodogram import comb_scores
-from tsprune.time_grid import TimeGrid
 from tsprune.validation import read_series
 
 __all__ = ["Period", "Periods", "find_periods"]
@@ -31,6 +31,7 @@ _OUTLIER = 4.5  # robust deviations
 _OUTLIERS_MAX = 0.06  # more than this share of outliers is the shape of the series, not a disturbance
 _CARRIES = 0.995  # quantile that the share of a part's harmonics has to pass
 _STRENGTH_MIN = 0.01  # of the variance; less is of no use, however significant
+_SPARSEST = 100.0  # steps of the grid a row: with fewer rows nothing can be told
 _RULES: Rules = {
     "max_periods": integer(1),
     "alpha": real(0, 1, open_low=True, open_high=True),
@@ -154,10 +155,7 @@ def find_periods(
     series = read_series(y, time=time, time_column=time_column)
     values = series.column()
     if series.time is not None:
-        where = TimeGrid.of(series).positions(series)
-        grid = np.full(int(where[-1] - where[0]) + 1, np.nan)
-        grid[where - where[0]] = values
-        values = grid
+        values = _on_grid(values, series.time)
     known = np.flatnonzero(np.isfinite(values))
     values = values[known[0] : known[-1] + 1]
     n = len(values)
@@ -177,6 +175,22 @@ def find_periods(
         rest = rest - season
         found.append(Period(period, math.exp(log_p), strength))
     return Periods(found)
+
+
+def _on_grid(y: Floats, time: NDArray[np.int64]) -> Floats:
+    """Return `y` (n,) with NaN where times were left out: whole steps apart, however long a month is."""
+    if len(y) < 2:
+        return y
+    steps, counts = np.unique(np.diff(time), return_counts=True)
+    where = np.concatenate([[0], np.cumsum(np.maximum(1, np.round(np.diff(time) / steps[np.argmax(counts)])))])
+    if where[-1] > _SPARSEST * len(y):
+        raise TimeIndexError(
+            f"times must lie on a regular grid with gaps, got {len(y)} of {int(where[-1]) + 1} steps of the most "
+            f"frequent difference; resample the series first."
+        )
+    grid = np.full(int(where[-1]) + 1, np.nan)
+    grid[where.astype(np.int64)] = y
+    return grid
 
 
 def _without_outliers(y: Floats) -> Floats:

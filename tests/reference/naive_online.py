@@ -45,7 +45,7 @@ class NaiveOnline:
             self.level, self.gap = level, 0
             remainder = y - level - season
             spread = math.sqrt(1 + 1 / visits + 1 / (self.count + 1))
-            floor = 1e-7 * self.range + 1e-13 * abs(level) + 1e-300
+            floor = 1e-7 * self.range + 1e-13 * abs(level) + 1e-100
             deviation = max(self.scale * math.sqrt(math.pi / 2), floor) * spread
             if self.period and self.cycle < 3:
                 self.over.append(y - season - self.first_level)

@@ -158,7 +158,7 @@ def step(state: Floats, value: float) -> tuple[float, float, float]:
         state[H_GAP] = 0.0
         remainder = value - level - season
         uncertainty = math.sqrt(1.0 + 1.0 / visits + 1.0 / (state[H_COUNT] + 1.0))
-        floor = 1e-7 * state[H_RANGE] + 1e-13 * abs(level) + 1e-300
+        floor = 1e-7 * state[H_RANGE] + 1e-13 * abs(level) + 1e-100
         scale = max(state[H_SCALE] * _TO_DEVIATION, floor)
         deviation = scale * uncertainty
         z = remainder / deviation

@@ -170,3 +170,22 @@ def test_the_grid_refuses_two_rows_in_one_place_and_other_kinds_of_time() -> Non
 def test_read_time_says_where() -> None:
     with pytest.raises(TimeIndexError, match="the stamps of x"):
         read_time([3, 2], 2, where="the stamps of x")
+
+
+@pytest.mark.parametrize("freq", ["MS", "ME", "QS", "YE", "YS"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin", "America/New_York"])
+def test_the_grid_counts_months_where_the_steps_are_months(freq: str, zone: str | None) -> None:
+    stamps = pd.date_range("1950-01-01", periods=200, freq=freq, tz=zone)
+    series = read_series(pd.Series(1.0, index=stamps))
+    grid = TimeGrid.of(series)
+    assert grid.months == {"MS": 1, "ME": 1, "QS": 3, "YE": 12, "YS": 12}[freq]
+    assert grid.positions(series).tolist() == list(range(200))
+    holed = read_series(pd.Series(1.0, index=stamps.delete([3, 4])))
+    assert grid.positions(holed).tolist() == [0, 1, 2, *range(5, 200)]
+    assert "month" in grid.describe_step()
+
+
+def test_every_30_days_is_no_calendar() -> None:
+    series = read_series(pd.Series(1.0, index=pd.date_range("2024-01-01", periods=60, freq="30D")))
+    assert TimeGrid.of(series).months == 0
+    assert TimeGrid.of(series).positions(series).tolist() == list(range(60))

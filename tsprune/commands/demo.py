@@ -28,7 +28,7 @@ __all__ = ["demo"]
 
 _SEED = 0
 _N_OUTLIERS = 20
-_N_HIDDEN = 60
+_N_HIDDEN, _HIDDEN_WEEKS = 12, 8
 _STEPS = ("periods", "decomposition", "pruning", "cleaning", "detection", "feature pruning", "report")
 
 
@@ -131,8 +131,9 @@ def _clean(page: Page, series: pd.Series) -> dict[str, Any]:
     cleaner = SeriesCleaner()
     cleaned = cleaner.fit_transform(series)
     add_cleaning(page, "CO2: gaps filled", series, cleaned.to_numpy(), cleaner)
-    known = np.flatnonzero(series.notna())
-    hidden = np.sort(np.random.default_rng(_SEED).choice(known[1:-1], _N_HIDDEN, replace=False))
+    starts = np.random.default_rng(_SEED).choice(len(series) // 16 - 2, _N_HIDDEN, replace=False) * 16 + 16
+    hidden = np.concatenate([np.arange(start, start + _HIDDEN_WEEKS) for start in np.sort(starts)])
+    hidden = hidden[series.notna().to_numpy()[hidden]]
     holed = series.copy()
     holed.iloc[hidden] = np.nan
     filled = SeriesCleaner().fit_transform(holed)
@@ -141,7 +142,7 @@ def _clean(page: Page, series: pd.Series) -> dict[str, Any]:
     reasons = cleaner.changes_["reason"].value_counts()
     return {
         "changes": ", ".join(f"{k} {v}" for k, v in reasons.items()),
-        "hidden values": _N_HIDDEN,
+        f"hidden values, {_N_HIDDEN} gaps of {_HIDDEN_WEEKS} weeks": len(hidden),
         "error of cleaner (ppm)": ours,
         "error of a straight line (ppm)": line,
     }

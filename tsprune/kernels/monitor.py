@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, add_count, tail_probability
 from tsprune.kernels.extremes import EXTREMES_SIZE, rarity
 from tsprune.kernels.novelty import BOOK_SIZE, novelty
-from tsprune.kernels.windows import WINDOW_SIZE, push, views
+from tsprune.kernels.windows import QUARTILE_HIGH, QUARTILE_LOW, WINDOW_SIZE, push, views
 
 __all__ = ["advance", "start_metric"]
 
@@ -58,7 +58,8 @@ JOINT_SIZE = J_QUEUE + 2 * MAX_EPISODE
 
 # metrics: scalars
 (M_LEVEL, M_SCALE, M_SLOW, M_SEEN, M_ERROR_PLAIN, M_ERROR_SEASON, M_KEPT, M_ABSENT, M_SLOT, M_VISIT_SUM,
- M_VISIT_COUNT, M_COUNTER, M_LAST_RAW, M_LAST_SECOND, M_GONE) = range(15)  # fmt: skip
+ M_VISIT_COUNT, M_COUNTER, M_LAST_RAW, M_LAST_SECOND, M_GONE,
+ M_CLIPPED) = range(16)  # fmt: skip
 M_SEASON_RING = 16  # the last four seasonal remainders
 # metrics: the last visits of every slot of the day
 N_SLOTS, N_VISITS = 288, 7
@@ -78,7 +79,8 @@ PART_SEASON, PART_METRIC = 0, 1
 
 _RATE_LEVEL = 0.1
 _KEEP, _DROP = 0.9, 1.0  # a season is kept below, dropped above this ratio of its error to the plain one
-_VIEW_WEIGHT = 0.8  # evidence of every view but the value itself: their number is the number of chances to be wrong
+_PERSISTENT = 32.0
+_VIEW_WEIGHT = 0.85  # evidence of every view but the value itself: their number is the number of chances to be wrong
 _SECOND_WEIGHT = 0.2  # of the second best view: two that agree weigh more than one
 _PLACES_PER_DECADE = 10.0
 
@@ -148,7 +150,8 @@ def _decompose(row: Floats, value: float, typical: float, horizon: float, result
     season = typical - slow if kept else 0.0
     remainder = value - level - season
     result[0], result[1], result[2] = level, season, remainder
-    scale = max(row[M_SCALE], 1e-12 * (abs(level) + abs(value)) + 1e-150)
+    scale = max(row[M_SCALE], 1e-12 * abs(level) + 1e-150)
+    row[M_CLIPPED] = row[M_CLIPPED] + 1.0 if abs(remainder) > 3.0 * scale else 0.0
     # learning is limited to three deviations: an anomaly must not teach the monitor
     row[M_LEVEL] = level + max(_RATE_LEVEL, 1.0 / (seen + 1.0)) * min(max(remainder, -3.0 * scale), 3.0 * scale)
     rate = max(1.0 / horizon, 1.0 / (seen + 2.0))
@@ -225,6 +228,10 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
     window = row[M_WINDOW : M_WINDOW + WINDOW_SIZE]
     push(window, value)
     views(window, look)
+    if row[M_CLIPPED] >= _PERSISTENT:  # so many in a row are no anomaly but a new level
+        row[M_LEVEL] = look[V_MEDIAN] - result[1]
+        row[M_SCALE] = max(row[M_SCALE], (window[QUARTILE_HIGH] - window[QUARTILE_LOW]) / 1.349)
+        row[M_CLIPPED] = 0.0
     n_views = N_VIEWS - 1
     if not math.isnan(typical):
         row[M_SEASON_RING + (int(row[M_SEEN]) & 3)] = value - typical

@@ -229,10 +229,10 @@ class StreamMonitor:
         get = values.get
         row = [get(name, math.nan) for name in names]
         try:
-            total = sum(row)
+            is_plain = len(values) == len(names) and math.isfinite(sum(row))
         except (TypeError, OverflowError, ValueError):
-            total = math.nan
-        if len(values) != len(names) or not math.isfinite(total):
+            is_plain = False
+        if not is_plain:
             found = check_values(values)
             self._meet(found)
             row = [found.get(name, math.nan) for name in self.names_]

@@ -98,7 +98,7 @@ class Reading:
         return found
 
     def explain(self) -> pd.DataFrame:
-        """Return metrics x causes: each cell's share of the abnormality; all cells sum to 1, or to 0 if none.
+        """Return metrics x causes: each cell's share of the abnormality; all cells sum to 1, or all are 0.
 
         Returns
         -------
@@ -111,6 +111,8 @@ class Reading:
         cells = np.array([
             self._row[start + k * PER_METRIC : start + k * PER_METRIC + len(CAUSES)] for k in range(len(self._names))
         ])  # fmt: skip
+        beyond = np.maximum(cells - 1.0, 0.0)  # what is rarer than one point in ten; the rest is ordinary
+        cells = beyond if beyond.any() else cells
         total = cells.sum()
         shares = cells / total if total > 0 else np.zeros_like(cells)
         frame = pd.DataFrame(shares, index=pd.Index(self._names, name="metric"), columns=list(CAUSES))

@@ -1,0 +1,180 @@
+"""The monitor's kernels against their naive twins."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.naive_monitor import naive_hill, naive_novelty, naive_onset, naive_rarity, naive_views
+
+from tsprune.kernels import monitor as kernel
+from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, TOTAL, add_count, tail_probability
+from tsprune.kernels.extremes import COUNT, EXTREMES_SIZE, KEPT, rarity
+from tsprune.kernels.novelty import BOOK, BOOK_SIZE, novelty
+from tsprune.kernels.windows import WINDOW_SIZE, push, views
+
+short = settings(deadline=None, max_examples=25)
+numbers = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
+
+
+@short
+@given(st.lists(numbers, min_size=1, max_size=60), st.sampled_from([5.0, 20.0, 1e9]))
+def test_novelty_is_the_distance_to_the_nearest_remembered_value(values: list[float], memory: float) -> None:
+    book = np.zeros(BOOK_SIZE)
+    found = [novelty(book, value, float(row), memory) for row, value in enumerate(values)]
+    assert found == naive_novelty(values, memory)
+
+
+def test_a_full_book_keeps_its_order_its_range_and_most_of_its_detail() -> None:
+    rng = np.random.default_rng(0)
+    book = np.zeros(BOOK_SIZE)
+    values = rng.normal(size=600)
+    for row, value in enumerate(values):
+        novelty(book, value, float(row), 1e9)
+    count = int(book[0])
+    kept = book[2 : 2 + count]
+    assert count < BOOK
+    assert np.all(np.diff(kept) > book[1])
+    assert np.abs(kept[:, None] - values[None, :]).min(axis=0).max() < 3 * book[1]
+    assert kept[0] <= values.min() + 2 * book[1]
+    assert kept[-1] >= values.max() - 2 * book[1]
+
+
+@short
+@given(st.lists(st.floats(0, 1e6).map(lambda x: round(x, 3)), min_size=1, max_size=55))
+def test_rarity_is_the_rank_while_everything_is_kept(values: list[float]) -> None:
+    extremes = np.zeros(EXTREMES_SIZE)
+    assert [rarity(extremes, value, 1e9) for value in values] == pytest.approx(naive_rarity(values))
+
+
+def test_rarity_beyond_everything_is_the_tail_of_a_power_law() -> None:
+    rng = np.random.default_rng(1)
+    values = (rng.pareto(2.0, 400) + 1).tolist()
+    extremes = np.zeros(EXTREMES_SIZE)
+    for value in values:
+        rarity(extremes, value, 1e9)
+    highest = max(values)
+    for factor in (1.5, 10.0, 1e6):
+        found = rarity(extremes.copy(), factor * highest, 1e9)
+        assert found == pytest.approx(naive_hill(values, factor * highest))
+    assert rarity(extremes.copy(), 1e300, 1e9) >= 1e-12
+
+
+def test_rarity_of_ordinary_values_falls_with_the_value() -> None:
+    extremes = np.zeros(EXTREMES_SIZE)
+    for value in range(1, 301):
+        rarity(extremes, float(value), 1e9)
+    found = [rarity(extremes.copy(), value, 1e9) for value in (0.0, 50.0, 150.0, 172.9, 174.0, 250.0, 300.0)]
+    assert found[0] == 1.0
+    assert np.all(np.diff(found) < 0)
+    assert found[-2] == pytest.approx(52 / 301)
+
+
+def test_rarity_forgets_half_after_two_horizons() -> None:
+    extremes = np.zeros(EXTREMES_SIZE)
+    for value in range(200):
+        rarity(extremes, float(value), 100.0)
+    assert extremes[0] == 100.0
+    assert extremes[COUNT] == KEPT // 2
+    assert np.all(np.diff(extremes[2 : 2 + KEPT // 2]) > 0)
+    assert extremes[2 + KEPT // 2 - 1] == 199.0
+
+
+def test_rarity_of_nothing_but_zeros_is_one() -> None:
+    extremes = np.zeros(EXTREMES_SIZE)
+    assert {rarity(extremes, 0.0, 1e9) for _ in range(200)} == {1.0}
+    assert rarity(extremes, 1.0, 1e9) == pytest.approx(1 / 201)  # no power law fits zeros
+
+
+@short
+@given(st.lists(numbers, min_size=1, max_size=150))
+def test_views_are_those_of_the_last_values(values: list[float]) -> None:
+    window, found = np.zeros(WINDOW_SIZE), np.zeros(7)
+    for value in values:
+        push(window, value)
+    views(window, found)
+    np.testing.assert_allclose(found, naive_views(np.array(values)), rtol=1e-9, atol=1e-6)
+
+
+def test_calibration_counts_and_extrapolates() -> None:
+    histogram = np.zeros(HISTOGRAM_SIZE)
+    assert tail_probability(histogram, 50.0) == 1.0
+    for k in range(1000):
+        add_count(histogram, 10.0 + 0.02 * k, 1e9)
+    assert tail_probability(histogram, 0.5) == 1.0
+    assert tail_probability(histogram, 20.0) == pytest.approx(0.5, abs=0.01)
+    assert tail_probability(histogram, 29.0) == pytest.approx(0.05, abs=0.01)
+    beyond = [tail_probability(histogram, place) for place in (30.5, 40.0, 60.0, N_BINS - 1e-6)]
+    assert beyond[0] <= 1 / 1001
+    assert np.all(np.diff(beyond) < 0) or beyond[-1] == 1e-12
+    assert min(beyond) >= 1e-12
+
+
+def test_calibration_forgets_half_after_two_horizons() -> None:
+    histogram = np.zeros(HISTOGRAM_SIZE)
+    for _ in range(200):
+        add_count(histogram, 3.5, 100.0)
+    assert histogram[TOTAL] == 100.0
+    assert histogram[3] == 100.0
+    assert histogram[:N_BINS].sum() == histogram[N_BINS:TOTAL].sum() == 100.0
+
+
+@short
+@given(st.lists(st.floats(0, 12).map(lambda x: round(x, 1)), min_size=1, max_size=80), st.integers(1, 30))
+def test_onset_is_evidence_above_the_rest_of_the_episode(evidence: list[float], episode: int) -> None:
+    joint, integers = np.zeros(kernel.JOINT_SIZE), np.zeros(kernel.N_INTEGERS, dtype=np.int64)
+    integers[kernel.I_EPISODE] = episode
+    found = []
+    for row, value in enumerate(evidence):
+        integers[kernel.I_ROWS] = row
+        highest = kernel._recent_highest(joint, integers, value)
+        found.append(value if value > highest else 0.0)
+    assert found == naive_onset(evidence, episode)
+
+
+def test_a_full_queue_of_falling_evidence_still_answers() -> None:
+    joint, integers = np.zeros(kernel.JOINT_SIZE), np.zeros(kernel.N_INTEGERS, dtype=np.int64)
+    integers[kernel.I_EPISODE] = kernel.MAX_EPISODE
+    for row in range(kernel.MAX_EPISODE + 5):
+        integers[kernel.I_ROWS] = row
+        kernel._recent_highest(joint, integers, 5000.0 - row)
+    assert integers[kernel.I_HELD] == kernel.MAX_EPISODE
+    integers[kernel.I_ROWS] = kernel.MAX_EPISODE + 5
+    assert kernel._recent_highest(joint, integers, 0.0) == 5000.0 - 5
+
+
+def test_slot_median_is_that_of_the_last_seven_visits() -> None:
+    row, work = np.zeros(kernel.METRIC_SIZE), np.zeros(kernel.N_VISITS)
+    kernel.start_metric(row, np.array([1.0, 2.0]))
+    assert math.isnan(kernel._slot_median(row, 3, work))
+    days = np.random.default_rng(0).normal(size=(10, 2))
+    for day in days:
+        for value in day:  # two values in one visit count as their mean
+            kernel._visit(row, 3, value)
+        kernel._visit(row, 4, 0.0)
+    assert kernel._slot_median(row, 3, work) == pytest.approx(np.median(days[-7:].mean(axis=1)))
+
+
+def test_local_time_follows_the_changes() -> None:
+    zone = np.array([[0, 100, 200], [1, 2, 3]], dtype=np.int64)
+    assert [kernel._local_time(t, zone) - t for t in (-50, 0, 99, 100, 199, 200, 10**6)] == [1, 1, 1, 2, 2, 3, 3]
+
+
+def test_counter_increase_and_restart() -> None:
+    row, integers = np.zeros(kernel.METRIC_SIZE), np.zeros(kernel.N_INTEGERS, dtype=np.int64)
+    row[kernel.M_COUNTER] = 1.0
+    assert math.isnan(kernel._increase(row, 100.0, 10.0, integers))
+    assert kernel._increase(row, 160.0, 40.0, integers) == 2.0
+    assert kernel._increase(row, 30.0, 50.0, integers) == 3.0
+    assert integers[kernel.I_RESETS] == 1
+
+
+def test_strength_is_continuous_and_falls() -> None:
+    ps = np.array([1e-12, 1e-3, 0.0999999, 0.1, 0.5, 1.0])
+    found = [kernel._strength(p) for p in ps]
+    assert np.all(np.diff(found) < 0)
+    assert found[2] == pytest.approx(found[3], abs=1e-5)
+    assert found[-1] == 0.0

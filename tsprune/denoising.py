@@ -205,7 +205,8 @@ def wavelet_shrink(y: Floats, wavelet: str) -> Floats:
     for shift in range(_SHIFTS):
         coarse, *details = pywt.wavedec(padded[shift:], wavelet, mode="symmetric", level=depth)
         sigma = float(np.median(np.abs(details[-1]))) / 0.6745
-        details = [pywt.threshold(d, sigma * _sure_threshold(d / sigma), "soft") for d in details] if sigma else details
+        if sigma > 0.0:
+            details = [_soft(d, sigma * _sure_threshold(d / sigma)) for d in details]
         total += pywt.waverec([coarse, *details], wavelet, mode="symmetric")[pad - shift : pad - shift + n]
     return np.asarray(total / _SHIFTS)
 
@@ -221,6 +222,11 @@ def is_white(y: Floats) -> bool:
     correlation = np.array([z[k:] @ z[:-k] for k in lags]) / (z @ z)
     statistic = n * (n + 2.0) * float((correlation**2 / (n - lags)).sum())
     return bool(chi2.sf(statistic, n_lags) > 0.05)
+
+
+def _soft(x: Floats, threshold: float) -> Floats:
+    """Return coefficients (m,) shrunk towards 0; PyWavelets' own divides by zero where a coefficient is 0."""
+    return np.asarray(np.sign(x) * np.maximum(np.abs(x) - threshold, 0.0))
 
 
 def _sure_threshold(x: Floats) -> float:

@@ -27,7 +27,7 @@ from detectors.parameters import (
 )
 from detectors.report import PruningRecord, PruningReport
 from tsprune.decomposition import decompose
-from tsprune.exceptions import InvalidSeriesError
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
 from tsprune.periods import find_periods
 from tsprune.pruners.continuation import Continuation
 from tsprune.pruners.evidence import SHORTEST, Evidence, season_evidence, trend_evidence
@@ -173,6 +173,20 @@ class ComponentPruner(SeriesTransformer):
         """Return the seasonal windows; a subclass may have none."""
         return self.seasonal_window
 
+    def _windows_of(self, periods: tuple[int, ...]) -> int | Sequence[int] | Literal["periodic"] | None:
+        """Return the seasonal windows of those periods that are used; one per period as the caller listed them."""
+        windows = self._season_windows()
+        if isinstance(windows, str | int | np.integer | None) or isinstance(self.period, str | None):
+            return windows
+        asked = [self.period] if isinstance(self.period, int | np.integer) else list(self.period)
+        if len(asked) != len(windows):
+            raise InvalidParameterError(
+                f"seasonal_window must hold one window per period ({len(asked)}), got {len(windows)}; "
+                "pass one number for all or one per period."
+            )
+        window_of = dict(zip(asked, windows, strict=True))
+        return [window_of[period] for period in periods] or None
+
     def _fit_grid(self, table: Floats, names: tuple[str, ...]) -> None:
         n = table.shape[0]
         if self.guard is None and n < 2:
@@ -221,9 +235,7 @@ class ComponentPruner(SeriesTransformer):
             kept = [PruningRecord(f"{prefix}{name}", name, True, why, 0.0, self.alpha, 1.0) for name in names]
             return _Column(zeros, zeros, (), kept, None, (False, False))
         found, rejected = self._seasons(y, asked)
-        windows = self._season_windows()
-        if isinstance(windows, Sequence) and not isinstance(windows, str) and asked is not None:
-            windows = [window for window, period in zip(windows, asked, strict=False) if period in found] or None
+        windows = self._windows_of(tuple(found))
         parts = decompose(
             y,
             period=list(found) or None,
@@ -273,7 +285,7 @@ class ComponentPruner(SeriesTransformer):
         rest = y
         for period in asked:
             evidence = season_evidence(rest, period, self.alpha)
-            if evidence.p_value < self.alpha and period is not asked[-1]:
+            if evidence.p_value < self.alpha and period != asked[-1]:
                 rest = rest - decompose(rest, period=period, seasonal_window="periodic").seasonal.sum(axis=1)
             (found if self.guard is None or evidence.p_value < self.alpha else rejected)[period] = evidence
         return found, rejected

@@ -1,0 +1,70 @@
+"""Every value that every constructor parameter can take: kinds of values for numbers, each word for choices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from contract.subjects import PUBLIC, small_forest
+
+_PERIOD = ["auto", None, 12, np.int64(12), [12, 30]]
+_PRUNER = {"period": _PERIOD, "guard": ["evidence", None], "alpha": [0.05], "time_column": [None, "when"]}
+_WINDOWS = {"robust": [False, True], "trend_window": [None, 25], "seasonal_window": [None, "periodic", 7, [7, 9]]}
+_SHARED = {"contamination": ["auto", 0.1], "random_state": [None, 3, np.random.RandomState(3)]}
+
+
+def options() -> dict[str, dict[str, list[Any]]]:
+    """Return the values to build, by class and parameter."""
+    pruner = PUBLIC["FeaturePruner"]
+    return {
+        "FeaturePruner": {
+            "alpha": [0.05], "prune_blocks": [True, False], "normality_level": [0.01],
+            "prune_duplicates": [True, False], "max_rows": [100], "screen_above": [3], "guard": ["auto", None],
+            "sentinels": [True, False], "random_state": _SHARED["random_state"],
+        },
+        "PrunedDetector": {"detector": [small_forest()], "pruner": [None, pruner(alpha=0.05)], **_SHARED},
+        "PrunedIsolationForest": {
+            "n_estimators": [3], "max_samples": ["auto", 64, 0.5], "max_features": [1.0, 2], "bootstrap": [False, True],
+            "n_jobs": [None, 1], "verbose": [0], "prune_features": [True, False],
+            "weight_features": [True, False], "prune_trees": [True, False],
+            "tree_fidelity": [0.95], "reliability": [None, 0.5], **_SHARED,
+        },
+        "PrunedLOF": {
+            "n_neighbors": [5], "algorithm": ["auto", "ball_tree", "kd_tree", "brute"], "leaf_size": [10],
+            "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev"], "p": [1, 2, 3.5],
+            "metric_params": [None], "n_jobs": [None, 1], "prune_features": [True, False], "prune_rows": [True, False],
+            "max_reference_rows": [None, 60], **_SHARED,
+        },
+        "PrunedOneClassSVM": {
+            "kernel": ["rbf", "linear", "poly", "sigmoid"], "degree": [2], "gamma": ["scale", "auto", 0.5],
+            "coef0": [0.1], "tol": [1e-2], "nu": [0.2], "shrinking": [True, False], "cache_size": [50],
+            "verbose": [False], "max_iter": [-1], "n_jobs": [None, 1], "prune_features": [True, False],
+            "weight_features": [True, False], "prune_support_vectors": [True, False],
+            "vector_fidelity": [0.99], "max_fit_rows": [None, 100], **_SHARED,
+        },
+        "RowPruner": {
+            "n_neighbors": [5], "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev"],
+            "p": [1, 2, 3.5], "max_share": [None, 0.2], "max_rows": [None, 60],
+            "random_state": _SHARED["random_state"],
+        },
+        "ComponentPruner": {"remove": [("trend",), ["seasonal"], ("trend", "seasonal")], **_PRUNER, **_WINDOWS},
+        "TrendPruner": {**_PRUNER, "robust": [False, True], "trend_window": [None, 25]},
+        "SeasonalPruner": {**_PRUNER, **_WINDOWS},
+        "NoisePruner": {**_PRUNER, "method": ["auto", "kalman", "wavelet"], "wavelet": ["db4", "haar"]},
+        "SeriesCleaner": {
+            "period": _PERIOD, "level_shift": ["repair", "keep", "report"], "lower": [None, -10.0],
+            "upper": [None, 99.0],
+        },
+        "SeriesDetector": {
+            "detector": [None, small_forest()], "period": _PERIOD, "window": ["auto", 8],
+            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], **_SHARED,
+        },
+        "OnlineDecomposer": {
+            "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],
+        },
+        "StreamMonitor": {
+            "alerts": [None], "horizon": [500], "episode": ["auto", 5], "season": ["auto", None],
+            "time_zone": [None, "Europe/Berlin"], "counters": [(), ("s0",)], "new_metrics": ["refuse", "adopt"],
+        },
+    }  # fmt: skip

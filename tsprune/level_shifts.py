@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels.level_shifts import best_break, jumps, running_median
+from tsprune.kernels.level_shifts import best_break, jumps, largest, median_of_seven
+from tsprune.kernels.loess import fill_along
 
 __all__ = ["LevelShift", "Step", "find_steps", "steps_of"]
 
@@ -22,8 +23,6 @@ Floats = NDArray[np.float64]
 
 # significance of one shift, corrected for every place where it might have been
 ALPHA = 0.001
-# half width of the running median that keeps single outliers out, in samples
-MEDIAN_HALF = 3
 SHORTEST_WINDOW = 12
 # standard normal quantiles of |jump|: the median, and the share of the series that shifts may occupy
 MEDIAN_QUANTILE, MEDIAN_NORMAL = 0.5, 0.6745
@@ -81,19 +80,22 @@ def find_steps(x: Floats, window: int, lasting: int, periods: Sequence[int] = ()
     window = max(window, SHORTEST_WINDOW)
     if n < 6 * window:
         return []
+    missing = np.isnan(x)
+    filled = x.copy()
+    fill_along(filled, 1)
     smooth = np.empty(n)
-    running_median(x, MEDIAN_HALF, smooth)
+    median_of_seven(filled, smooth)
+    smooth[missing] = np.nan
     steps: list[Step] = []
     jump = np.empty(n)
     candidate = np.ones(n, dtype=bool)
     least = max(4, window // 3)
     jumps(smooth, window, least, jump)
     while len(steps) < n // (2 * window):
-        size = np.where(candidate, np.abs(jump), np.nan)
-        if np.isnan(size).all():
+        peak = largest(jump, candidate)
+        if peak < 0:
             break
-        peak = int(np.nanargmax(size))
-        statistic = size[peak] / typical(jump, smooth)
+        statistic = abs(jump[peak]) / typical(jump, smooth)
         p_value = tail_probability(statistic, n, window)
         if p_value > ALPHA:
             break
@@ -113,7 +115,8 @@ def find_steps(x: Floats, window: int, lasting: int, periods: Sequence[int] = ()
 def typical(jump: Floats, x: Floats) -> float:
     """Return the standard deviation of the jumps (n_timepoints,) that no shift is part of."""
     size = np.abs(jump[np.isfinite(jump)])
-    middle, wide = np.quantile(size, [MEDIAN_QUANTILE, WIDE_QUANTILE])
+    ranks = [int(MEDIAN_QUANTILE * (size.size - 1)), int(WIDE_QUANTILE * (size.size - 1))]
+    middle, wide = np.partition(size, ranks)[ranks]
     rounding = 1e3 * np.finfo(np.float64).eps * float(np.nanmax(np.abs(x)))
     return float(max(middle / MEDIAN_NORMAL, wide / WIDE_NORMAL, rounding, np.finfo(np.float64).tiny))
 

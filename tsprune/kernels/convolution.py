@@ -59,25 +59,25 @@ def moving_average(x: Floats, window: int, out: Floats) -> None:
     windows, so that rounding does not build up along the series.
     """
     n_out = x.shape[0] - window + 1
-    stretch = 2 * window + BLOCK
+    stretch = max(1, min(2 * window + BLOCK, n_out // 4))
     scale = 1.0 / window
     start = 0
     while start + 4 * stretch <= n_out:
-        a, b, c, d = start, start + stretch, start + 2 * stretch, start + 3 * stretch
+        size = stretch + window
+        a, b = x[start : start + size], x[start + stretch : start + stretch + size]
+        c, d = x[start + 2 * stretch : start + 2 * stretch + size], x[start + 3 * stretch :]
+        p, q = out[start : start + stretch], out[start + stretch : start + 2 * stretch]
+        r, s = out[start + 2 * stretch : start + 3 * stretch], out[start + 3 * stretch : start + 4 * stretch]
         ta, tb, tc, td = 0.0, 0.0, 0.0, 0.0
-        for k in range(window):
-            ta += x[a + k]
-            tb += x[b + k]
-            tc += x[c + k]
-            td += x[d + k]
-        for i in range(stretch - 1):
-            out[a + i], out[b + i], out[c + i], out[d + i] = ta * scale, tb * scale, tc * scale, td * scale
-            ta += x[a + i + window] - x[a + i]
-            tb += x[b + i + window] - x[b + i]
-            tc += x[c + i + window] - x[c + i]
-            td += x[d + i + window] - x[d + i]
-        i = stretch - 1
-        out[a + i], out[b + i], out[c + i], out[d + i] = ta * scale, tb * scale, tc * scale, td * scale
+        for i in range(window):
+            ta, tb, tc, td = ta + a[i], tb + b[i], tc + c[i], td + d[i]
+        p[0], q[0], r[0], s[0] = ta * scale, tb * scale, tc * scale, td * scale
+        for i in range(1, stretch):
+            ta += a[i + window - 1] - a[i - 1]
+            tb += b[i + window - 1] - b[i - 1]
+            tc += c[i + window - 1] - c[i - 1]
+            td += d[i + window - 1] - d[i - 1]
+            p[i], q[i], r[i], s[i] = ta * scale, tb * scale, tc * scale, td * scale
         start += 4 * stretch
     while start < n_out:
         stop = min(n_out, start + stretch)

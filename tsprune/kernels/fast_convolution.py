@@ -29,7 +29,7 @@ TILE = 8
 def turn_tables(size: int) -> tuple[Floats, Floats, Floats]:
     """Return the turns down the columns (2, rows), down the new columns (2, columns), and between (rows, 2 columns).
 
-    `size` = rows x columns is a power of two, at least 16.
+    `size` = rows x columns is a power of two, at least `TILE` ** 2.
     """
     power = size.bit_length() - 1
     rows, columns = 1 << (power + 1) // 2, 1 << power // 2
@@ -137,53 +137,39 @@ def add_and_subtract(buffer: Floats) -> None:
 
 
 @njit(cache=True, fastmath={"contract"})
-def multiply(buffer: Floats, factors: Floats, out: Floats) -> None:
-    """Write the complex products of `buffer` and `factors` (rows, 2 columns) to `out`, which may be `buffer`."""
+def multiply(buffer: Floats, factors: Floats, sign: float) -> None:
+    """Multiply `buffer` by the complex `factors` (rows, 2 columns), conjugated if `sign` is -1, in place."""
     columns = buffer.shape[1] // 2
     for i in range(buffer.shape[0]):
-        p, t, q = buffer[i], factors[i], out[i]
+        p, t = buffer[i], factors[i]
         for k in range(columns):
-            c, s = t[k], t[k + columns]
+            c, s = t[k], sign * t[k + columns]
             x, y = p[k], p[k + columns]
-            q[k] = x * c - y * s
-            q[k + columns] = x * s + y * c
+            p[k] = x * c - y * s
+            p[k + columns] = x * s + y * c
 
 
-@njit(cache=True, fastmath={"contract"})
-def turn_and_transpose(buffer: Floats, turns: Floats, out: Floats) -> None:
-    """Write the transpose of `buffer` (rows, 2 columns) times `turns` to `out` (columns, 2 rows)."""
+@njit(cache=True)
+def transpose(buffer: Floats, out: Floats) -> None:
+    """Write the transpose of `buffer` (rows, 2 columns) to `out` (columns, 2 rows), both multiples of `TILE`."""
     rows, columns = buffer.shape[0], buffer.shape[1] // 2
-    for i0 in range(0, rows, TILE):
-        for k0 in range(0, columns, TILE):
-            for k in range(k0, min(k0 + TILE, columns)):
-                row = out[k]
-                for i in range(i0, min(i0 + TILE, rows)):
-                    x, y = buffer[i, k], buffer[i, k + columns]
-                    c, s = turns[i, k], turns[i, k + columns]
-                    row[i] = x * c - y * s
-                    row[i + rows] = x * s + y * c
-
-
-@njit(cache=True, fastmath={"contract"})
-def transpose_and_turn_back(buffer: Floats, turns: Floats, out: Floats) -> None:
-    """Undo `turn_and_transpose`: from `buffer` (columns, 2 rows) to `out` (rows, 2 columns)."""
-    rows, columns = out.shape[0], out.shape[1] // 2
-    for i0 in range(0, rows, TILE):
-        for k0 in range(0, columns, TILE):
-            for i in range(i0, min(i0 + TILE, rows)):
-                row, turn_row = out[i], turns[i]
-                for k in range(k0, min(k0 + TILE, columns)):
-                    x, y = buffer[k, i], buffer[k, i + rows]
-                    c, s = turn_row[k], turn_row[k + columns]
-                    row[k] = x * c + y * s
-                    row[k + columns] = y * c - x * s
+    for i in range(0, rows, TILE):
+        p0, p1, p2, p3 = buffer[i], buffer[i + 1], buffer[i + 2], buffer[i + 3]
+        p4, p5, p6, p7 = buffer[i + 4], buffer[i + 5], buffer[i + 6], buffer[i + 7]
+        for k in range(columns):
+            real, imaginary, m = out[k, i : i + TILE], out[k, rows + i : rows + i + TILE], k + columns
+            real[0], real[1], real[2], real[3] = p0[k], p1[k], p2[k], p3[k]
+            real[4], real[5], real[6], real[7] = p4[k], p5[k], p6[k], p7[k]
+            imaginary[0], imaginary[1], imaginary[2], imaginary[3] = p0[m], p1[m], p2[m], p3[m]
+            imaginary[4], imaginary[5], imaginary[6], imaginary[7] = p4[m], p5[m], p6[m], p7[m]
 
 
 @njit(cache=True)
 def forward(buffer: Floats, rows: Floats, columns: Floats, turns: Floats, out: Floats) -> None:
     """Transform `buffer` (rows, 2 columns), which is overwritten, to `out` (columns, 2 rows)."""
     down_columns(buffer, rows)
-    turn_and_transpose(buffer, turns, out)
+    multiply(buffer, turns, 1.0)
+    transpose(buffer, out)
     down_columns(out, columns)
 
 
@@ -191,7 +177,8 @@ def forward(buffer: Floats, rows: Floats, columns: Floats, turns: Floats, out: F
 def backward(buffer: Floats, rows: Floats, columns: Floats, turns: Floats, out: Floats) -> None:
     """Undo `forward` up to the factor size: from `buffer` (columns, 2 rows), overwritten, to `out`."""
     up_columns(buffer, columns)
-    transpose_and_turn_back(buffer, turns, out)
+    transpose(buffer, out)
+    multiply(out, turns, -1.0)
     up_columns(out, rows)
 
 
@@ -242,7 +229,7 @@ def correlate_segments(
         load(x, start, 0, buffer)
         load(x, start + n_valid, 1, buffer)
         forward(buffer, rows, columns, turns, flipped)
-        multiply(flipped, spectrum, flipped)
+        multiply(flipped, spectrum, 1.0)
         backward(flipped, rows, columns, turns, buffer)
         store(buffer, 0, n_valid, start, out)
         store(buffer, 1, n_valid, start + n_valid, out)

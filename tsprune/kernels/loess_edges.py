@@ -67,14 +67,6 @@ def fit_coefficients(coefficients: Floats, size: int, first: int, degree: int, s
     return np.asarray((coefficients[0] * (1.0 + slope * centre) - coefficients[1] * slope) / s0)
 
 
-@njit(cache=True)
-def power_of(u: float, q: int) -> float:
-    """Return u ** q for q = 0, 4 or 8."""
-    square = u * u
-    fourth = square * square
-    return 1.0 if q == 0 else (fourth if q == 4 else fourth * fourth)
-
-
 @njit(cache=True, fastmath={"contract"})
 def apply_edges(x: Floats, coefficients: Floats, first: int, out: Floats) -> None:
     """Write the sums over the points `x` (size,) with `coefficients` (2, N_MOMENTS, n_rows) to `out` (n_rows,).
@@ -82,35 +74,37 @@ def apply_edges(x: Floats, coefficients: Floats, first: int, out: Floats) -> Non
     `first` is the first centre, as in `edge_coefficients`: 0, or -1 for one step outside.
     """
     size, n_rows = x.shape[0], out.shape[0]
-    scale = max(0.5 * (size - 1), 0.5)
     middle = 0.5 * (size - 1)
+    per_step = 1.0 / max(middle, 0.5)
     for row in range(n_rows):
         out[row] = 0.0
-    # four powers at a time, so that their running sums do not wait for each other
-    for q in range(0, N_MOMENTS, 4):
-        t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
-        a0, a1, a2, a3 = coefficients[1, q], coefficients[1, q + 1], coefficients[1, q + 2], coefficients[1, q + 3]
+    # six powers at a time, so that their running sums do not wait for each other
+    for q in range(0, N_MOMENTS, 6):
+        t0, t1, t2, t3, t4, t5 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        a0, a1, a2 = coefficients[1, q], coefficients[1, q + 1], coefficients[1, q + 2]
+        a3, a4, a5 = coefficients[1, q + 3], coefficients[1, q + 4], coefficients[1, q + 5]
+        # before a centre at -1 there is no point: its row takes no part in this loop
+        for j in range(first + n_rows):
+            row = j - first
+            out[row] += (a0[row] * t0 + a1[row] * t1 + a2[row] * t2) + (a3[row] * t3 + a4[row] * t4 + a5[row] * t5)
+            u = (j - middle) * per_step
+            cube = u * u * u
+            v = x[j] * (1.0 if q == 0 else cube * cube)
+            w = v * cube
+            t0, t3 = t0 + v, t3 + w
+            v, w = v * u, w * u
+            t1, t4 = t1 + v, t4 + w
+            t2, t5 = t2 + v * u, t5 + w * u
+        for j in range(first + n_rows, size):
+            u = (j - middle) * per_step
+            cube = u * u * u
+            v = x[j] * (1.0 if q == 0 else cube * cube)
+            w = v * cube
+            t0, t3 = t0 + v, t3 + w
+            v, w = v * u, w * u
+            t1, t4 = t1 + v, t4 + w
+            t2, t5 = t2 + v * u, t5 + w * u
+        b0, b1, b2 = coefficients[0, q], coefficients[0, q + 1], coefficients[0, q + 2]
+        b3, b4, b5 = coefficients[0, q + 3], coefficients[0, q + 4], coefficients[0, q + 5]
         for row in range(n_rows):
-            out[row] += a0[row] * t0 + a1[row] * t1 + a2[row] * t2 + a3[row] * t3
-            j = first + row
-            if j >= 0:
-                u = (j - middle) / scale
-                v = x[j] * power_of(u, q)
-                t0 += v
-                v *= u
-                t1 += v
-                v *= u
-                t2 += v
-                t3 += v * u
-        for j in range(max(first + n_rows, 0), size):
-            u = (j - middle) / scale
-            v = x[j] * power_of(u, q)
-            t0 += v
-            v *= u
-            t1 += v
-            v *= u
-            t2 += v
-            t3 += v * u
-        b0, b1, b2, b3 = coefficients[0, q], coefficients[0, q + 1], coefficients[0, q + 2], coefficients[0, q + 3]
-        for row in range(n_rows):
-            out[row] += b0[row] * t0 + b1[row] * t1 + b2[row] * t2 + b3[row] * t3
+            out[row] += (b0[row] * t0 + b1[row] * t1 + b2[row] * t2) + (b3[row] * t3 + b4[row] * t4 + b5[row] * t5)

@@ -39,7 +39,8 @@ def smooth_segments(
         load(weighted, start, 1, buffer)
         forward(buffer, rows, columns, turns, flipped)
         for k in range(n_kernels):
-            multiply(flipped, spectra[k], product)
+            product[:] = flipped
+            multiply(product, spectra[k], 1.0)
             backward(product, rows, columns, turns, sums[k])
         stop = min(out.shape[0], start + n_valid)
         for i in range(n_rows):

@@ -23,13 +23,13 @@ Floats = NDArray[np.float64]
 def smooth_cycles(x: Floats, period: int, kernel: Floats, long_head: Floats, short_head: Floats, out: Floats) -> None:
     """Smooth every cycle-subseries of `x` (n,) and extend it by one cycle at both ends: `out` (n + 2 period,).
 
-    `kernel` (window,): the fit inside, empty if no window fits inside. `long_head`, `short_head` (n_rows, size): fits at cycles -1, 0, ... of
-    subseries with n // period + 1 and n // period cycles; the last cycles mirror them.
+    `kernel` (window,): the fit inside, empty if no window fits inside. `long_head`, `short_head` (n_rows, size): fits
+    at cycles -1, 0, ... of subseries with n // period + 1 and n // period cycles; the last cycles mirror them.
     """
     n = x.shape[0]
     n_long = n % period
     half = (kernel.shape[0] - 1) // 2
-    if 0 < kernel.shape[0] and n > 2 * half * period:
+    if kernel.shape[0] > 0 and n > 2 * half * period:
         correlate(x, kernel, period, out[(half + 1) * period : n - half * period + period])
     for which in range(2):
         head, n_cycles = (long_head, n // period + 1) if which == 0 else (short_head, n // period)
@@ -67,14 +67,15 @@ def smooth_cycles_weighted(
 ) -> None:
     """Smooth every cycle-subseries with weights per point; NaN where the weights do not suffice.
 
-    As `smooth_cycles`, with raw tricube weights times offset ** 0, 1, 2 in `rows` (3, window), raw ones in `long_head` and `short_head`, and `weights`,
-    `weighted` (n,) as in `loess.smooth_weighted`.
+    As `smooth_cycles`, with raw tricube weights times offset ** 0, 1, 2 in `rows` (3, window), raw ones in `long_head`
+    and `short_head`, and `weights`, `weighted` (n,) as in `loess.smooth_inside`. `share`: the least share of a full
+    window's weight that is trusted, 0 for any.
     """
     n = weights.shape[0]
     n_long = n % period
     half = (rows.shape[1] - 1) // 2
-    farthest = np.inf if share == 0.0 else FARTHEST * FARTHEST
-    if 0 < rows.shape[1] and n > 2 * half * period:
+    farthest = np.inf if share == 0.0 else FARTHEST
+    if rows.shape[1] > 0 and n > 2 * half * period:
         target = out[(half + 1) * period : n - half * period + period]
         smooth_inside(weights, weighted, rows, period, degree, share * rows[0].sum(), farthest, target)
     sums = np.empty((5, period))

@@ -35,11 +35,14 @@ class LevelBlock:
     threshold: float = LEVEL_THRESHOLD
 
 
-def find_level_blocks(rest: Floats, model: SeriesModel, weights: Floats, shortest: int, least: float) -> list[LevelBlock]:
+def find_level_blocks(
+    rest: Floats, model: SeriesModel, weights: Floats, patch_steps: Floats, shortest: int, least: float
+) -> list[LevelBlock]:
     """Return temporary levels in `rest` (n_timepoints,), the adjusted series without its spikes and bursts.
 
     A block counts where both steps stand out, sizes agree, and chance would not pair innovations as large that far
-    apart; `weights` are 1 / variance of the innovations, `least` is the smallest size that matters.
+    apart; `weights` are 1 / variance of the innovations, `patch_steps` (n_patches,) the steps of the spikes and bursts
+    taken out, in standard deviations, `least` is the smallest size that matters.
     """
     n = rest.size
     blocks: list[LevelBlock] = []
@@ -60,10 +63,12 @@ def find_level_blocks(rest: Floats, model: SeriesModel, weights: Floats, shortes
         steps[[start, stop]] = 0.0
         step = min(abs(z[start]), abs(z[stop]))
         alike = int((steps >= 0.8 * step).sum())
-        chance = 0.125 * alike**2 * (stop - start) / n
+        larger = int((patch_steps >= step).sum())  # what is left of them may look like an edge
+        chance = 0.125 * (alike + larger) ** 2 * (stop - start) / n
         inside = strength**2 - z[start] ** 2 - z[stop] ** 2  # evidence of the rows between the edges
         if (step < _LONE_EDGE or chance > _CHANCE) and inside < LEVEL_THRESHOLD**2:
             break
         blocks.append(LevelBlock(start, stop, size, strength))
         work[start:stop] -= size
     return blocks
+

@@ -83,9 +83,8 @@ def find_patches(
         fl = interpolate_rows(np.where(now, 0.0, fit.adjusted), fit.phi, 1.0 / fit.scale**2, now)[0] + fit.seasonal.sum(axis=1) + fit.mean
         least = _MATERIAL * seasonal_scale(np.where(now, fl, work), period, robust=False)
         if turn == n_rounds - 1:
-            found = find_level_blocks(
-                _rest, model, model.weights(missing | now), longest + 1, max(least, _MATERIAL * seasonal_scale(np.where(now, fl, work), period, robust=False))
-            )
+            steps = np.array([abs(patch.size) / model.scale[patch.start] for patch in patches])
+            found = find_level_blocks(_rest, model, model.weights(missing | now), steps, longest + 1, least)
             for block in found:
                 offset[block.start : block.stop] += block.size
             blocks = found

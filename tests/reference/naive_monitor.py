@@ -25,9 +25,7 @@ def naive_novelty(values: list[float], memory: float) -> list[float]:
 
 def naive_rarity(values: list[float]) -> list[float]:
     """The p-value of every value among the earlier ones, where it is not beyond all of them (then: 1 / number)."""
-    return [
-        (sum(earlier >= value for earlier in values[:k]) + 1) / (k + 1) for k, value in enumerate(values)
-    ]
+    return [(sum(earlier >= value for earlier in values[:k]) + 1) / (k + 1) for k, value in enumerate(values)]
 
 
 def naive_hill(values: list[float], value: float, share: float = 0.02, least: int = 10) -> float:

@@ -24,7 +24,9 @@ def table(n_rows: int, names: tuple[str, ...] = ("a", "b"), seed: int = 0, missi
     """Daily season and noise, NaN here and there."""
     rng = np.random.default_rng(seed)
     row = np.arange(n_rows)[:, None]
-    values = 20 + 5 * np.sin(2 * np.pi * (row / 288 + np.arange(len(names)) / 5)) + rng.normal(size=(n_rows, len(names)))
+    values = (
+        20 + 5 * np.sin(2 * np.pi * (row / 288 + np.arange(len(names)) / 5)) + rng.normal(size=(n_rows, len(names)))
+    )
     values[rng.random(values.shape) < missing] = np.nan
     index = pd.DatetimeIndex(pd.Timestamp("2024-03-01") + STEP * np.arange(n_rows), name="time")
     return pd.DataFrame(values, index=index, columns=list(names))
@@ -137,7 +139,9 @@ def test_a_value_met_before_is_not_new(monitor: StreamMonitor) -> None:
 
 def test_ordinary_rows_are_seldom_anomalies() -> None:
     frame = table(6000, ("x",), seed=5)
-    found = StreamMonitor(AlertPolicy(false_alarm_rate=0.01, per_day=None)).prime(frame[:1000]).update_many(frame[1000:])
+    found = (
+        StreamMonitor(AlertPolicy(false_alarm_rate=0.01, per_day=None)).prime(frame[:1000]).update_many(frame[1000:])
+    )
     assert found["is_anomaly"].mean() < 0.02
 
 
@@ -280,9 +284,7 @@ def test_an_outage_is_explained_by_missing_data() -> None:
     assert table_.stack().idxmax() == ("a", "missing")
 
 
-@pytest.mark.parametrize(
-    ("change", "cause"), [("level", "level"), ("noise", "noise variance"), ("phase", "season")]
-)
+@pytest.mark.parametrize(("change", "cause"), [("level", "level"), ("noise", "noise variance"), ("phase", "season")])
 def test_explain_names_metric_and_cause(change: str, cause: str) -> None:
     frame = table(288 * 6, ("calm", "hit"))
     rng = np.random.default_rng(3)
@@ -379,7 +381,9 @@ def test_to_bytes_is_what_save_writes_and_foreign_states_are_refused(monitor: St
         StreamMonitor.from_bytes(dump_state({"kind": "other"}, {}))
     with pytest.raises(StoredStateError, match="another version"):
         StreamMonitor.from_bytes(dump_state({"kind": "StreamMonitor", "layout": [1, 2, 3]}, {}))
-    kept = StreamMonitor(AlertPolicy(per_day=None, direction="up"), episode=9, time_zone="Europe/Paris").prime(table(50))
+    kept = StreamMonitor(AlertPolicy(per_day=None, direction="up"), episode=9, time_zone="Europe/Paris").prime(
+        table(50)
+    )
     loaded = StreamMonitor.from_bytes(kept.to_bytes())
     assert loaded.alerts == kept.alerts
     assert (loaded.episode, loaded.time_zone, loaded.new_metrics) == (9, "Europe/Paris", "refuse")

@@ -1,10 +1,10 @@
 """Causal calibration: how rare is this evidence among what came before?
 
 Evidence arrives as a place on an axis of bins (a real number in [0, N_BINS)). A histogram counts the places and
-forgets on a stated horizon. Where counts decide, the p-value is their share; beyond them the tail is exponential in
+forgets on a stated horizon. Where at least ten counts decide, the p-value is their share; beyond, the tail is exponential in
 the place, with the mean excess over the highest two per cent as its scale (the Pickands-Balkema-de Haan theorem with
 shape 0; for places that are logarithms this is Hill's estimate of a power law), so that a new extreme gets a p-value
-below the reciprocal of the count.
+below the reciprocal of the count, and a second one is not excused by the first.
 
 A histogram is a vector (HISTOGRAM_SIZE,): the bins, the sums of every BLOCK bins, the total.
 
@@ -50,7 +50,7 @@ def tail_probability(histogram: Floats, place: float) -> float:
         above += histogram[k]
     share = above + histogram[bin_] * (bin_ + 1.0 - place)
     p = (share + 1.0) / (total + 1.0)
-    if share >= 1.0 or total < _MIN_TOTAL:
+    if share >= _TAIL_COUNT or total < _MIN_TOTAL:
         return min(p, 1.0)
     wanted = max(_TAIL_SHARE * total, _TAIL_COUNT)
     held, weighted, k = 0.0, 0.0, N_BINS
@@ -60,16 +60,16 @@ def tail_probability(histogram: Floats, place: float) -> float:
         weighted += histogram[k] * (k + 0.5)
     excess = max(weighted / max(held, 1.0) - k, 0.5)
     tail = held / (total + 1.0) * math.exp(-max(place - k, 0.0) / excess)
-    return min(max(min(p, tail), _P_MIN), 1.0)
+    return min(max(tail, _P_MIN), 1.0)
 
 
 @njit(cache=True, error_model="numpy")
-def add_count(histogram: Floats, place: float, horizon: float) -> None:
+def add_count(histogram: Floats, place: float, weight: float, horizon: float) -> None:
     """Count evidence at `place`; beyond two horizons all counts are halved, so the past fades."""
     bin_ = int(place)
-    histogram[bin_] += 1.0
-    histogram[N_BINS + bin_ // BLOCK] += 1.0
-    histogram[TOTAL] += 1.0
+    histogram[bin_] += weight
+    histogram[N_BINS + bin_ // BLOCK] += weight
+    histogram[TOTAL] += weight
     if histogram[TOTAL] >= 2.0 * horizon:
         for k in range(HISTOGRAM_SIZE):
             histogram[k] *= 0.5

@@ -80,6 +80,7 @@ PART_SEASON, PART_METRIC = 0, 1
 _RATE_LEVEL = 0.1
 _KEEP, _DROP = 0.9, 1.0  # a season is kept below, dropped above this ratio of its error to the plain one
 _PERSISTENT = 32.0
+_ANOMALY_COUNTS = 0.25  # of an ordinary row, in the calibration: the false-alarm rate is met within this factor
 _VIEW_WEIGHT = 0.85  # evidence of every view but the value itself: their number is the number of chances to be wrong
 _SECOND_WEIGHT = 0.2  # of the second best view: two that agree weigh more than one
 _PLACES_PER_DECADE = 10.0
@@ -373,7 +374,8 @@ def advance(times: Integers, values: Floats, zone: Integers, params: Floats, int
         evidence = max(worst - chances, 0.0)
         place = min(evidence * _PLACES_PER_DECADE, N_BINS - 1e-6)
         p_value = tail_probability(histogram, place)
-        add_count(histogram, place, params[P_HORIZON])
+        # an anomaly must not excuse the next one, but what comes often is no anomaly
+        add_count(histogram, place, _ANOMALY_COUNTS if p_value <= params[P_RATE] else 1.0, params[P_HORIZON])
         joint[J_STATE] = max(joint[J_STATE] * fade, evidence)
         highest = _recent_highest(joint, integers, evidence)
         row_out[OUT_SCORE] = -joint[J_STATE]

@@ -188,7 +188,9 @@ class StreamMonitor:
         self._joint[kernel.J_TOKENS] = max(1.0, (self.alerts or AlertPolicy()).per_day or 1.0)
         unknown = [name for name in self.counters if name not in self.names_]
         if unknown:
-            raise InvalidSeriesError(f"counters must be columns of history, got {unknown[0]!r}; columns: {self.names_}.")
+            raise InvalidSeriesError(
+                f"counters must be columns of history, got {unknown[0]!r}; columns: {self.names_}."
+            )
         for name, row, column in zip(self.names_, self._metrics, values.T, strict=True):
             if name in self.counters:  # begins with the first increase, of which nothing is known yet
                 row[kernel.M_COUNTER] = 1.0

@@ -102,6 +102,12 @@ class FileLines:
                     yield None
                     time.sleep(self.pause)
 
+    def acknowledge(self, progress: Progress) -> None:
+        """Nobody to tell: a file keeps everything."""
+
+    def close(self) -> None:
+        """Nothing to let go of: the file is open only while `lines` is read."""
+
 
 @dataclass
 class MonitorRun:
@@ -109,8 +115,8 @@ class MonitorRun:
 
     Parameters
     ----------
-    source : FileLines
-        Or whatever has `check`, `lines` and `fingerprint`.
+    source : Source
+        `FileLines`, or another one of the protocol in `tsprune.streaming.sources`.
     journal : Journal
     output : path
     monitor : StreamMonitor
@@ -123,9 +129,11 @@ class MonitorRun:
         What must be equal in the run that made the state.
     listeners : list of callables
         Called with (reading, progress) after each reading.
+    after_commit : list of callables
+        Called with (progress) after each commit, and once before the first line: what delivers the alerts.
     """
 
-    source: FileLines
+    source: Any
     journal: Journal
     output: Path
     monitor: StreamMonitor
@@ -133,6 +141,7 @@ class MonitorRun:
     skip: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     listeners: list[Callable[[Reading, Progress], None]] = field(default_factory=list)
+    after_commit: list[Callable[[Progress], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin with nothing done."""
@@ -156,6 +165,8 @@ class MonitorRun:
             If state, input and output do not belong together.
         """
         self._restore()
+        for told in self.after_commit:
+            told(self.progress)
         with self._open_output() as out:
             committed = time.monotonic()
             for line in self.source.lines(self.progress):
@@ -265,7 +276,9 @@ class MonitorRun:
             return
         options, self.progress, blob = stored
         if options != self.options:
-            differing = sorted(key for key in options.keys() | self.options.keys() if options.get(key) != self.options.get(key))
+            differing = sorted(
+                key for key in options.keys() | self.options.keys() if options.get(key) != self.options.get(key)
+            )
             raise StoredStateError(
                 f"the state {str(self.journal.path)!r} was made with other options: {differing[0]} was "
                 f"{options.get(differing[0])!r}, is {self.options.get(differing[0])!r}; use those, or another state."
@@ -314,3 +327,6 @@ class MonitorRun:
             blob = json.dumps({"names": self._names, "history": history}).encode()
         self.journal.commit(self.options, self.progress, blob, self._alerts)
         self._alerts, self._uncommitted = [], 0
+        self.source.acknowledge(self.progress)
+        for told in self.after_commit:
+            told(self.progress)

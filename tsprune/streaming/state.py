@@ -35,7 +35,9 @@ def dump_state(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> b
     for name, array in arrays.items():
         dtype = array.dtype.newbyteorder("<").str
         if dtype not in _DTYPES:
-            raise StoredStateError(f"arrays of a state must be float64, int64 or uint8, got {array.dtype} for {name!r}.")
+            raise StoredStateError(
+                f"arrays of a state must be float64, int64 or uint8, got {array.dtype} for {name!r}."
+            )
         listed.append({"name": name, "dtype": dtype, "shape": list(array.shape)})
         parts.append(np.ascontiguousarray(array, dtype=dtype).tobytes())
     manifest = json.dumps({"meta": meta, "arrays": listed}, sort_keys=True).encode()
@@ -67,7 +69,9 @@ def parse_state(stored: bytes, *, where: str = "state") -> tuple[dict[str, Any],
     for entry in manifest["arrays"]:
         dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
         stop = start + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        arrays[entry["name"]] = np.frombuffer(raw[start:stop], dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="))
+        arrays[entry["name"]] = (
+            np.frombuffer(raw[start:stop], dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="))
+        )
         start = stop
     return manifest["meta"], arrays
 

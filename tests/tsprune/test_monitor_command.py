@@ -1,0 +1,117 @@
+"""`tsprune monitor` as a process: killed, terminated, fed with dirt."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tsprune.cli import main
+
+COMMAND = [sys.executable, "-c", "from tsprune.cli import main; main()", "monitor"]
+
+
+def write_lines(path: Path, n_lines: int, bad_at: int | None = None) -> Path:
+    rng = np.random.default_rng(0)
+    stamps = np.datetime64("2024-01-01T00:00:00") + np.arange(n_lines) * np.timedelta64(5, "m")
+    lines = [
+        json.dumps({"time": f"{stamp}Z", "values": {"cpu": value}})
+        for stamp, value in zip(stamps, np.round(rng.normal(size=n_lines), 3).tolist(), strict=True)
+    ]
+    if bad_at is not None:
+        lines.insert(bad_at - 1, "{")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def arguments(folder: Path, source: Path, *options: str) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    return [str(source), "--state", str(folder / "state"), "--output", str(folder / "out.jsonl"), *options]
+
+
+def call(*args: str) -> tuple[int, str, str]:
+    done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def inside(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """The command in this process; the handlers of signals are put back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main(["monitor", *args])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    shown = capsys.readouterr()
+    return int(caught.value.code or 0), shown.out, shown.err
+
+
+def test_the_summary_and_the_readings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_lines(tmp_path / "in", 700)
+    status, stdout, _ = inside(capsys, *arguments(tmp_path, source, "--json"))
+    assert status == 0
+    summary = json.loads(stdout.splitlines()[-1])
+    assert summary == {"lines": 700, "accepted": 700, "readings": 200, "missing": 0, "bad": {}}
+    readings = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [reading["line"] for reading in readings] == list(range(501, 701))
+    assert all(np.isfinite([reading[name] for name in ("score", "onset", "p_value")]).all() for reading in readings)
+    status, _, message = inside(capsys, *arguments(tmp_path, source, "--watch"))
+    assert status == 0
+    assert "200 readings of 700 accepted lines; refused: none" in message
+    status, _, message = inside(capsys, *arguments(tmp_path, source, "--prime", "9"))
+    assert status == 2
+    assert "prime was 500, is 9" in message
+
+
+def test_stop_exits_with_two_and_one_line(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in", 120, bad_at=111)
+    status, _, message = call(*arguments(tmp_path, source, "--prime", "100"))
+    assert status == 2
+    assert "line 111" in message
+    assert "Traceback" not in message
+    assert (tmp_path / "out.jsonl").read_text().count("\n") == 10
+    status, stdout, _ = call(*arguments(tmp_path, source, "--prime", "100", "--on-error", "skip", "--json"))
+    assert status == 0
+    assert json.loads(stdout)["bad"] == {"syntax": 1}
+    status, _, message = call(*arguments(tmp_path, tmp_path / "nowhere"))
+    assert status == 2
+    assert "nowhere" in message
+
+
+@pytest.mark.slow
+def test_kills_change_nothing(tmp_path: Path) -> None:
+    n_kills = int(os.environ.get("TSPRUNE_SLOW", 0) or 2)
+    source = write_lines(tmp_path / "in", 6000)
+    begin = time.monotonic()
+    assert call(*arguments(tmp_path / "whole", source))[0] == 0
+    usual = time.monotonic() - begin
+    rng = np.random.default_rng(1)
+    for number in range(n_kills):
+        args = arguments(tmp_path / f"kill{number}", source)
+        with subprocess.Popen([*COMMAND, *args], stderr=subprocess.DEVNULL) as process:
+            time.sleep(rng.uniform(0.3, 1.0) * usual)
+            process.kill()
+        assert call(*args)[0] == 0
+        assert Path(args[4]).read_bytes() == (tmp_path / "whole" / "out.jsonl").read_bytes()
+
+
+def test_sigterm_ends_a_follower_gracefully(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in", 300)
+    args = arguments(tmp_path, source, "--prime", "100", "--follow", "--json")
+    with subprocess.Popen([*COMMAND, *args], stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 100
+        out = Path(args[4])
+        while time.monotonic() < deadline and (not out.exists() or out.read_text().count("\n") < 200):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(stdout)["readings"] == 200

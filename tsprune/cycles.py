@@ -83,7 +83,9 @@ def smooth_long(
         # offsets count from the point outside, one step further than from the first point
         kernels.edge_sums(weights[::step][:size].copy(), weighted[::step][:size].copy(), outside, -1, sums)
         least = share * float(outside.sum())
-        kernels.finish_fits(*sums, degree, size - 1.0, least, farthest, out[place : place + 1])
+        kernels.finish_fits(
+            sums[0], sums[1], sums[2], sums[3], sums[4], degree, size - 1.0, least, farthest, out[place : place + 1]
+        )
     return out
 
 

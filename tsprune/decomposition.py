@@ -15,10 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detectors.parameters import Rule, boolean, check_value, choice, either, integer, nothing, sequence_of
-from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
 from tsprune.level_shifts import LevelShift, Step
 from tsprune.periods import find_periods
+from tsprune.statsmodels_engine import fit_stl_statsmodels
 from tsprune.step_fit import fit_components, fit_with_steps
+from tsprune.stl import fit_stl
 from tsprune.stl_settings import stl_settings, trend_setting
 from tsprune.validation import SeriesInput, read_series
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["Decomposition", "decompose"]
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# steps between times count as multiples of one step within this tolerance (a February in a series of months: 0.1)
+GRID_TOLERANCE = 0.15
+# a series with fewer rows than this share of its grid is too sparse to be one
+LARGEST_STRETCH = 20
 
 _window = integer(3)
 _RULES: dict[str, Rule] = {
@@ -66,8 +74,6 @@ class Decomposition:
         Robustness weights in [0, 1]: 1 ordinary, 0 an outlier or a missing value.
     shifts : tuple of LevelShift
         The level shifts found, in the order of time.
-    time_index : pandas.Index
-        The times, for `to_frame` and `plot`.
     """
 
     observed: Floats
@@ -161,47 +167,182 @@ def decompose(
     time: Any = None,
     time_column: str | None = None,
 ) -> Decomposition:
-    """Decompose a series into trend, seasonal components and remainder."""
+    """Decompose a series into trend, seasonal components and remainder.
+
+    STL, evaluated exactly at every point, for one period; MSTL for several; a LOESS trend for none. Missing values
+    have weight 0: nothing is imputed, and trend and seasonal have a value everywhere. Level shifts are taken out
+    before the series is smoothed and put back into the trend as steps.
+
+    Parameters
+    ----------
+    y : array-like, pandas or polars Series or one-column DataFrame of shape (n_timepoints,)
+        The series; NaN is a missing value. Stamps that leave out rows are gaps: nothing moves to another phase.
+    period : int, sequence of int, "auto" or None, default="auto"
+        Season lengths, in samples, each at most n_timepoints // 2. "auto" asks `find_periods`; None, 1 or an empty
+        sequence: no season.
+    robust : bool, default=False
+        Whether outliers lose weight (outer loop). With several periods the weights come from the remainder of the
+        whole model.
+    seasonal_window : odd int >= 3, sequence of int, "periodic" or None, default=None
+        LOESS window of the cycle-subseries, in cycles; one for all periods or one each. None: 11 for the shortest
+        period, 15 for the next, 19, ... "periodic": the season never changes.
+    trend_window : odd int >= 3 or None, default=None
+        LOESS window of the trend, in samples. None: 1.5 period / (1 - 1.5 / seasonal_window), made odd; a tenth of
+        the series, at least 7, without season.
+    low_pass_window : odd int >= 3, sequence of int or None, default=None
+        LOESS window of the low-pass filter, in samples. None: the next odd number >= period.
+    seasonal_degree, trend_degree, low_pass_degree : {0, 1}, default=0, 1, 1
+        Degree of the local polynomials.
+    inner_iter : int >= 1 or None, default=None
+        Passes of the inner loop. None: 2, or 1 if robust.
+    outer_iter : int >= 0 or None, default=None
+        Passes of the outer loop, all of which are run. None: 0, or if robust until the weights stand still (mean
+        change <= 0.01 and largest <= 0.25), at most 15.
+    shifts : bool or "auto", default="auto"
+        Whether to look for level shifts. "auto": if robust, and the loops are not prescribed.
+    engine : {"tsprune", "statsmodels"}, default="tsprune"
+        Who computes STL; statsmodels takes no missing values and one season at least.
+    time : array-like of shape (n_timepoints,), optional
+        Stamps or integers; overrides the index.
+    time_column : str, optional
+        Column of a frame that holds the times.
+
+    Returns
+    -------
+    Decomposition
+        ``observed == trend + seasonal.sum(axis=1) + remainder`` to rounding.
+
+    Raises
+    ------
+    InvalidParameterError
+        A parameter that breaks its rule.
+    InvalidSeriesError
+        A series that cannot be used, or is shorter than two periods.
+    TimeIndexError
+        Times that are on no regular grid.
+
+    Notes
+    -----
+    Time is O(n_timepoints) per pass and does not grow with the trend and low-pass windows, which are correlations by
+    Fourier transforms of segments where they are wide; it grows with the seasonal window, in cycles. Memory is about 12
+    arrays of n_timepoints doubles, 20 if robust or incomplete, and O(window) tables kept for the windows used last.
+    The result does not depend on the number of threads.
+
+    The slope of a local line counts only if its points spread by more than 0.001 of their window. R and statsmodels
+    compare with 0.001 of the whole series, which above some 10 000 points makes their ends constant.
+
+    References
+    ----------
+    Cleveland, Cleveland, McRae, Terpenning (1990), "STL: a seasonal-trend decomposition procedure based on LOESS",
+    Journal of Official Statistics 6(1), 3-73; sections 3.2-3.4 for the loops and the trend window.
+    Bandara, Hyndman, Bergmeir (2021), "MSTL: a seasonal-trend decomposition algorithm for time series with multiple
+    seasonal patterns", arXiv:2107.13462, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tsprune import decompose
+    >>> t = np.arange(480)
+    >>> noise = np.random.default_rng(0).normal(0, 0.3, 480)
+    >>> y = 5 + 0.01 * t + 2 * np.sin(2 * np.pi * t / 24) + 6.0 * (t >= 250) + noise
+    >>> parts = decompose(y, 24, robust=True)
+    >>> [(shift.position, round(shift.size, 1)) for shift in parts.shifts]
+    [(250, 5.8)]
+    >>> round(parts.strength()["seasonal_24"], 2)
+    0.97
+    """
     given = locals()
     for name, rule in _RULES.items():
         check_value(name, given[name], rule, owner="decompose")
     series = read_series(y, time=time, time_column=time_column, min_timepoints=2)
     values = np.ascontiguousarray(series.column())
-    missing = np.isnan(values)
+    rows = _grid_rows(series)
+    gridded = values
+    if rows is not None:
+        gridded = np.full(int(rows[-1]) + 1, np.nan)
+        gridded[rows] = values
+    missing = np.isnan(gridded)
     gaps = missing if missing.any() else None
-    periods = _periods(values, period)
-    loops = (inner_iter, outer_iter)
-    windows = (seasonal_window, trend_window, low_pass_window)
-    degrees = (seasonal_degree, trend_degree, low_pass_degree)
-    n = values.shape[0]
+    periods = _periods(gridded, period)
+    n = gridded.shape[0]
     if periods:
-        settings = stl_settings(n, periods, robust=robust, windows=windows, degrees=degrees, loops=loops)
+        settings = stl_settings(
+            n, periods, robust=robust, windows=(seasonal_window, trend_window, low_pass_window),
+            degrees=(seasonal_degree, trend_degree, low_pass_degree), loops=(inner_iter, outer_iter),
+        )  # fmt: skip
+    elif engine == "statsmodels":
+        raise InvalidParameterError(f"engine='statsmodels' needs a period, got {period!r}; use engine='tsprune'.")
     else:
         settings = [trend_setting(n, robust=robust, window=trend_window, degree=trend_degree, outer_iter=outer_iter)]
-    prescribed = inner_iter is not None or outer_iter is not None
+    fit = fit_stl_statsmodels if engine == "statsmodels" else fit_stl
     steps: list[Step] = []
-    if shifts is True or (shifts == "auto" and robust and not prescribed):
-        found, steps = fit_with_steps(values, gaps, settings)
+    if shifts is True or (shifts == "auto" and robust and inner_iter is None and outer_iter is None):
+        found, steps = fit_with_steps(gridded, gaps, settings, fit)
     else:
-        found = fit_components(values, gaps, settings)
-    seasonal = found.seasonal
+        found = fit_components(gridded, gaps, settings, fit)
+    trend, seasonal, weights = found.trend, found.seasonal, found.weights
+    if seasonal_window == "periodic":
+        seasonal = np.column_stack([_cycle_means(c, s.period) for c, s in zip(seasonal.T, settings, strict=True)])
     if list(periods) != sorted(periods):
         seasonal = seasonal[:, [sorted(periods).index(p) for p in periods]]
-    remainder = values - found.trend
+    if rows is not None:
+        trend, seasonal, weights = trend[rows], seasonal[rows], weights[rows]
+    remainder = values - trend
     for column in seasonal.T:
         remainder -= column
     return Decomposition(
-        values, found.trend, seasonal, remainder, periods, found.weights, _dated(steps, series), series
-    )
+        values, trend, seasonal, remainder, periods, weights, _dated(steps, series, rows), series
+    )  # fmt: skip
 
 
-def _dated(steps: Sequence[Step], series: SeriesInput) -> tuple[LevelShift, ...]:
-    """Return the steps with the times of their rows."""
+def _cycle_means(seasonal: Floats, period: int) -> Floats:
+    """Return `seasonal` (n_timepoints,) with every phase replaced by its mean, as R's stl does for "periodic"."""
+    if period == 1:
+        return seasonal
+    phase = np.arange(seasonal.shape[0]) % period
+    means = np.bincount(phase, weights=seasonal) / np.bincount(phase)
+    return np.asarray(means[phase])
+
+
+def _grid_rows(series: SeriesInput) -> Integers | None:
+    """Return the place of every row on a regular grid (n_timepoints,); None if the rows are such a grid.
+
+    Steps count as multiples of the most frequent one, with a tolerance wide enough for months and quarters.
+    """
+    if series.time is None or series.n_timepoints < 3:
+        return None
+    steps = np.diff(series.time).astype(np.float64)
+    found, counts = np.unique(steps, return_counts=True)
+    ratios = steps / found[np.argmax(counts)]
+    whole = np.rint(ratios)
+    if (whole == 1.0).all() and np.abs(ratios - 1.0).max() <= GRID_TOLERANCE:
+        return None
+    off = np.flatnonzero((np.abs(ratios - whole) > GRID_TOLERANCE) | (whole < 1.0))
+    if off.size:
+        row, times = int(off[0]), series.time_index()
+        raise TimeIndexError(
+            f"times must be multiples of one step apart, got rows {row} and {row + 1} at {times[row]} and "
+            f"{times[row + 1]}, {ratios[row]:.3g} of the most frequent step; resample the series to a regular grid, "
+            "or pass its values alone to count rows."
+        )
+    rows = np.concatenate([[0], np.cumsum(whole.astype(np.int64))])
+    if rows[-1] >= LARGEST_STRETCH * series.n_timepoints:
+        raise TimeIndexError(
+            f"times must cover at least 1 / {LARGEST_STRETCH} of their grid, got {series.n_timepoints} rows on "
+            f"{rows[-1] + 1} steps; split the series at its long gaps."
+        )
+    return np.asarray(rows, dtype=np.int64)
+
+
+def _dated(steps: Sequence[Step], series: SeriesInput, rows: Integers | None) -> tuple[LevelShift, ...]:
+    """Return the steps with the rows they begin at, and the times of those."""
     if not steps:
         return ()
     times = series.time_index()
+    at = [step.position if rows is None else int(np.searchsorted(rows, step.position)) for step in steps]
     return tuple(
-        LevelShift(step.position, times[step.position], step.size, step.statistic, step.p_value) for step in steps
+        LevelShift(row, times[row], step.size, step.statistic, step.p_value)
+        for row, step in zip(at, steps, strict=True)
     )
 
 

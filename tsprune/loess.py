@@ -99,7 +99,9 @@ class LoessPlan:
                 for row_of, (signal, power) in enumerate(((v, 0), (v, 1), (v, 2), (z, 0), (z, 1))):
                     apply_edges(signal, coefficients[power], 0, sums[row_of])
                 least = max(share, ROUNDING_SHARE) * TRICUBE_MEAN * size
-            kernels.finish_fits(*sums, self.degree, size - 1.0, least, farthest, ends[k])
+            kernels.finish_fits(
+                sums[0], sums[1], sums[2], sums[3], sums[4], self.degree, size - 1.0, least, farthest, ends[k]
+            )
         out[n - half :] = ends[1, ::-1]
         out[:half] = ends[0]
 

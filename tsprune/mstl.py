@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tsprune.stl import Robustness, STLFit, STLPass, STLSetting, fit_stl, prepared
 
-__all__ = ["MSTLFit", "fit_mstl"]
+__all__ = ["Fit", "MSTLFit", "fit_mstl"]
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.level_shifts import SHORTEST_WINDOW, Step, find_steps, steps_of
-from tsprune.mstl import MSTLFit, fit_mstl
-from tsprune.stl import STLSetting, fit_trend
+from tsprune.mstl import Fit, MSTLFit, fit_mstl
+from tsprune.stl import STLSetting, fit_stl, fit_trend
 
 __all__ = ["fit_components", "fit_with_steps"]
 
@@ -23,16 +23,18 @@ Booleans = NDArray[np.bool_]
 N_ROUNDS = 4
 
 
-def fit_components(values: Floats, missing: Booleans | None, settings: Sequence[STLSetting]) -> MSTLFit:
+def fit_components(
+    values: Floats, missing: Booleans | None, settings: Sequence[STLSetting], fit: Fit = fit_stl
+) -> MSTLFit:
     """Decompose `values` (n_timepoints,) with one setting per period; a setting of period 1 has no season."""
     if settings[0].period == 1:
         only = fit_trend(values, missing, settings[0])
         return MSTLFit(only.trend, only.seasonal, only.weights)
-    return fit_mstl(values, missing, settings)
+    return fit_mstl(values, missing, settings, fit=fit)
 
 
 def fit_with_steps(
-    values: Floats, missing: Booleans | None, settings: Sequence[STLSetting]
+    values: Floats, missing: Booleans | None, settings: Sequence[STLSetting], fit: Fit = fit_stl
 ) -> tuple[MSTLFit, list[Step]]:
     """Decompose `values` (n_timepoints,), NaN where missing, and find its level shifts; the trend carries them."""
     shortest, longest = settings[0], settings[-1]
@@ -41,7 +43,7 @@ def fit_with_steps(
         window = max(SHORTEST_WINDOW, min(2 * shortest.period, max(2 * SHORTEST_WINDOW, window)))
     lasting = 2 * longest.period + window // 2 if longest.period > 1 else 3 * window
     periods = [setting.period for setting in settings if setting.period > 1]
-    found = fit_components(values, missing, settings)
+    found = fit_components(values, missing, settings, fit)
     steps: list[Step] = []
     for _ in range(N_ROUNDS):
         before = steps
@@ -49,7 +51,7 @@ def fit_with_steps(
         if not steps and not before:
             return found, []
         total = steps_of(steps, values.shape[0])
-        found = fit_components(values - total, missing, settings)
+        found = fit_components(values - total, missing, settings, fit)
         found.trend = found.trend + total
         if [step.position for step in steps] == [step.position for step in before]:
             break

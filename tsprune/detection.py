@@ -34,7 +34,7 @@ from tsprune.embedding import SeriesEmbedding, embedding_scales
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.responsibility import Responsibility
 from tsprune.score_smoothing import smooth_scores, smoothing_widths
-from tsprune.seasonal_profile import SeasonalProfile
+from tsprune.seasonal_profile import SeasonalProfile, unexplained_by_others
 from tsprune.thresholds import PeaksOverThreshold
 from tsprune.time_grid import TimeGrid
 from tsprune.validation import SeriesInput, read_series
@@ -305,14 +305,16 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         """Confirm the seasons of every column; set `_profiles`, `periods_` and the records."""
         self._profiles: list[list[SeasonalProfile]] = []
         self._season_records: list[PruningRecord] = []
-        for column, name in zip(values.T, self.series_names_, strict=True):
-            rest, profiles = column, []
-            for period in self._periods(column, position):
-                profile, record = SeasonalProfile.fit(rest, position, period, name)
+        unexplained = unexplained_by_others(values) if values.shape[1] > 1 and self.period is not None else values
+        for k, name in enumerate(self.series_names_):
+            rest, judged, profiles = values[:, k], unexplained[:, k], []
+            for period in self._periods(rest, position):
+                profile, record = SeasonalProfile.fit(rest, position, period, name, unexplained=judged)
                 self._season_records.append(record)
                 if profile is not None:
                     profiles.append(profile)
                     rest = rest - profile.at(position)
+                    judged = judged if values.shape[1] > 1 else rest
             self._profiles.append(profiles)
         self.periods_ = tuple(sorted({p.period for profiles in self._profiles for p in profiles}))
 

@@ -1,7 +1,9 @@
 """Seasonal profile: the typical course of one cycle, removed before detection where held-out cycles confirm it.
 
 Detection needs another season than forecasting: one that an abnormal cycle cannot bend, that needs no regular grid,
-and that stays what it was in training. The profile is the median of each phase over the training cycles.
+and that stays what it was in training. The profile is the median of each phase over the training cycles. Of several
+series that are judged jointly, one keeps a season that the others tell as well: the relation between them is worth
+more than a calendar.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from numpy.typing import NDArray
 
 from detectors.report import PruningRecord
 
-__all__ = ["SeasonalProfile"]
+__all__ = ["SeasonalProfile", "unexplained_by_others"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _MIN_CYCLES = 4  # two of either half
-_MIN_GAIN = 0.1  # of the mean absolute deviation, on cycles the profile has not seen
+_MIN_GAIN = 0.3  # of the mean absolute deviation, on cycles the profile has not seen
+_RIDGE = 0.1  # of the variance, for the regression on the other series
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class SeasonalProfile:
 
     @classmethod
     def fit(
-        cls, column: Floats, position: Integers, period: int, name: str
+        cls, column: Floats, position: Integers, period: int, name: str, *, unexplained: Floats | None = None
     ) -> tuple[SeasonalProfile | None, PruningRecord]:
         """Return the profile, None if held-out cycles do not confirm it, and the record of the decision.
 
@@ -62,6 +65,8 @@ class SeasonalProfile:
         period : int >= 2
         name : str
             Of the series, for the record.
+        unexplained : ndarray of shape (n_timepoints,), optional
+            What other series leave of the column; the season must show there.
         """
         item = f"{name} season {period}"
         cycle, phase = position // period, position % period
@@ -69,7 +74,7 @@ class SeasonalProfile:
         if n_cycles < _MIN_CYCLES:
             reason = f"{n_cycles} cycles; {_MIN_CYCLES} are needed to confirm a season on cycles it was not learnt from"
             return None, PruningRecord(item, "season", True, reason, n_cycles, _MIN_CYCLES)
-        gain = _held_out_gain(column, cycle % 2, phase, period)
+        gain = _held_out_gain(column if unexplained is None else unexplained, cycle % 2, phase, period)
         if gain < _MIN_GAIN:
             reason = "held-out cycles do not follow the profile of the others"
             return None, PruningRecord(item, "season", True, reason, gain, _MIN_GAIN)
@@ -80,6 +85,19 @@ class SeasonalProfile:
     def at(self, position: Integers) -> Floats:
         """Return the profile (n_timepoints,) at positions on the grid."""
         return self.values[position % self.period]
+
+
+def unexplained_by_others(values: Floats) -> Floats:
+    """Return what a ridge regression on the other series leaves of each one, same shape as `values` (2-dimensional).
+
+    Missing values count as the mean of their series; the residuals are in deviations of the series.
+    """
+    spread = np.nanstd(values, axis=0)
+    scaled = (values - np.nanmean(values, axis=0)) / np.where(spread > 0.0, spread, 1.0)
+    scaled[np.isnan(scaled)] = 0.0
+    correlation = scaled.T @ scaled / scaled.shape[0]
+    precision = np.linalg.inv(correlation + _RIDGE * np.eye(correlation.shape[0]))
+    return np.asarray(scaled @ precision / np.diag(precision))
 
 
 def _phase_medians(column: Floats, phase: Integers, period: int) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["monitor"]
 
 
-class OnError(str, Enum):
+class OnError(StrEnum):
     """What a refused line does."""
 
     stop = "stop"
     skip = "skip"
 
 
-class NewMetrics(str, Enum):
+class NewMetrics(StrEnum):
     """What an unknown name does."""
 
     refuse = "refuse"
@@ -63,12 +63,12 @@ def monitor(
     The same command line goes on where STATE stands. Exit status: 0 fine (also after SIGTERM), 2 bad input.
     """
     from tsprune.exceptions import InvalidRecordError
+    from tsprune.streaming.addresses import open_sink, open_source
     from tsprune.streaming.alerts import AlertPolicy
     from tsprune.streaming.journal import Journal
     from tsprune.streaming.monitor import StreamMonitor
     from tsprune.streaming.runner import MonitorRun
-    from tsprune.streaming.sinks import Outbox, open_sink
-    from tsprune.streaming.sources import open_source
+    from tsprune.streaming.sinks import Outbox
 
     if source != "-" and "://" not in source and not Path(source).is_file():
         raise InvalidRecordError(f"INPUT must be a file, - or an address, got {source!r}; check the path.", "shape")

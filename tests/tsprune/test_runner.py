@@ -37,7 +37,7 @@ def write(path: Path, lines: list[bytes]) -> Path:
     return path
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The power went."""
 
 
@@ -48,7 +48,7 @@ def start(folder: Path, source: Path, crash_after: int | None = None, **options:
         def lines(self, progress: Progress) -> Iterator[Line | None]:
             for number, line in enumerate(super().lines(progress)):
                 if number == crash_after:
-                    raise Crash
+                    raise CrashError
                 yield line
 
     folder.mkdir(exist_ok=True)
@@ -77,7 +77,7 @@ def test_crashes_lose_and_double_nothing(tmp_path: Path) -> None:
             try:
                 progress = start(folder, source, crash_after)
                 break
-            except Crash:
+            except CrashError:
                 deaths += 1
                 with (folder / "out").open("ab") as out:  # what was written and never counted
                     out.write(b'{"line": 1, "half a rea')
@@ -147,7 +147,7 @@ def test_stop_keeps_what_came_before_and_says_where(tmp_path: Path) -> None:
     lines.insert(100, b'{"time": "2024-01-01", "values": {"net": 1}}')
     source = write(tmp_path / "in", lines)
     for _ in range(2):  # a restart stops at the same line
-        with pytest.raises(RefusedLineError, match="line 101: .*net") as caught:
+        with pytest.raises(RefusedLineError, match=r"line 101: .*net") as caught:
             start(tmp_path, source)
         assert caught.value.number == 101
         assert caught.value.kind == "shape"

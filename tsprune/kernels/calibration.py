@@ -1,10 +1,10 @@
-"""Causal calibration: how rare is this evidence among what came before?
+"""Causal calibration: how rare evidence is among what came before.
 
 Evidence arrives as a place on an axis of bins (a real number in [0, N_BINS)). A histogram counts the places and
-forgets on a stated horizon. Where at least ten counts decide, the p-value is their share; beyond, the tail is exponential in
-the place, with the mean excess over the highest two per cent as its scale (the Pickands-Balkema-de Haan theorem with
-shape 0; for places that are logarithms this is Hill's estimate of a power law), so that a new extreme gets a p-value
-below the reciprocal of the count, and a second one is not excused by the first.
+forgets on a stated horizon. Where at least ten counts decide, the p-value is their share; beyond, the tail is
+exponential in the place, with the mean excess over the highest two per cent as its scale (the Pickands-Balkema-de Haan
+theorem with shape 0; for places that are logarithms this is Hill's estimate of a power law), so that a new extreme gets
+a p-value below the reciprocal of the count, and a second one is not excused by the first.
 
 A histogram is a vector (HISTOGRAM_SIZE,): the bins, the sums of every BLOCK bins, the total.
 
@@ -49,7 +49,7 @@ def tail_probability(histogram: Floats, place: float) -> float:
     for k in range(N_BINS + block + 1, TOTAL):
         above += histogram[k]
     share = above + histogram[bin_] * (bin_ + 1.0 - place)
-    p = (share + 1.0) / (total + 1.0)
+    p: float = (share + 1.0) / (total + 1.0)
     if share >= _TAIL_COUNT or total < _MIN_TOTAL:
         return min(p, 1.0)
     wanted = max(_TAIL_SHARE * total, _TAIL_COUNT)
@@ -59,7 +59,7 @@ def tail_probability(histogram: Floats, place: float) -> float:
         held += histogram[k]
         weighted += histogram[k] * (k + 0.5)
     excess = max(weighted / max(held, 1.0) - k, 0.5)
-    tail = held / (total + 1.0) * math.exp(-max(place - k, 0.0) / excess)
+    tail: float = held / (total + 1.0) * math.exp(-max(place - k, 0.0) / excess)
     return min(max(tail, _P_MIN), 1.0)
 
 

@@ -39,17 +39,18 @@ def _tail(extremes: Floats, value: float) -> float:
     """Return the p-value of a value above all kept ones."""
     total, count = extremes[TOTAL], int(extremes[COUNT])
     k = min(max(_TAIL_COUNT, int(_TAIL_SHARE * total)), count - 1)
-    p = 1.0 / (total + 1.0)
+    p: float = 1.0 / (total + 1.0)
     if total < _TAIL_TOTAL or k < _TAIL_COUNT:
         return p
-    threshold = extremes[VALUES + count - 1 - k]
+    threshold: float = extremes[VALUES + count - 1 - k]
     if not threshold > 0.0:
         return p
-    logs = 0.0
+    logs: float = 0.0
     for j in range(count - k, count):
         logs += math.log(extremes[VALUES + j] / threshold)
     shape = max(logs / k, _MIN_SHAPE)
-    return max(min(p, k / (total + 1.0) * (value / threshold) ** (-1.0 / shape)), _P_MIN)
+    tail: float = k / (total + 1.0) * (value / threshold) ** (-1.0 / shape)
+    return max(min(p, tail), _P_MIN)
 
 
 @njit(cache=True, error_model="numpy")

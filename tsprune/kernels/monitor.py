@@ -96,7 +96,8 @@ def _local_time(time: int, zone: Integers) -> int:
             low = middle
         else:
             high = middle - 1
-    return time + zone[1, low]
+    offset: int = zone[1, low]
+    return time + offset
 
 
 @njit(cache=True, error_model="numpy")
@@ -125,7 +126,8 @@ def _slot_median(row: Floats, slot: int, work: Floats) -> float:
             work[j] = work[j - 1]
             j -= 1
         work[j] = value
-    return 0.5 * (work[(n - 1) // 2] + work[n // 2])
+    middle: float = 0.5 * (work[(n - 1) // 2] + work[n // 2])
+    return middle
 
 
 @njit(cache=True, error_model="numpy")
@@ -200,7 +202,8 @@ def _increase(row: Floats, value: float, second: float, integers: Integers) -> f
     if value < last:
         integers[I_RESETS] += 1
         last = 0.0
-    return (value - last) / (second - moment)
+    rate: float = (value - last) / (second - moment)
+    return rate
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,4 +1,4 @@
-"""Novelty: how far is a value from everything seen before?
+"""Novelty: how far a value is from everything seen before.
 
 A book keeps at most `BOOK` values in order, no two closer than its resolution; when it is full the resolution grows
 until a quarter of the places is free. Finding the nearest value is a binary search; a value not met for a stated

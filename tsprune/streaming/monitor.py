@@ -17,14 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detectors.parameters import Rules, check_parameters, choice, either, instance_of, integer, nothing
-from tsprune.exceptions import InvalidRecordError, InvalidSeriesError, StoredStateError, TimeIndexError
+from tsprune.exceptions import InvalidRecordError, InvalidSeriesError, StoredStateError
 from tsprune.kernels import monitor as kernel
 from tsprune.streaming.alerts import AlertPolicy
 from tsprune.streaming.local_time import zone_offsets
 from tsprune.streaming.reading import COMPONENTS, FIELDS, Reading
 from tsprune.streaming.records import check_values
+from tsprune.streaming.rows import describe, read_moment, read_rows
 from tsprune.streaming.state import dump_state, parse_state, read_state, write_state
-from tsprune.validation import read_time
 
 __all__ = ["Reading", "StreamMonitor"]
 
@@ -157,10 +157,10 @@ class StreamMonitor:
         check_parameters(self, self._parameters)
         if not isinstance(history, pd.DataFrame) or not len(history) or not len(history.columns):
             raise InvalidSeriesError(
-                f"history must be a DataFrame with at least one row and one column, got {_describe(history)}."
+                f"history must be a DataFrame with at least one row and one column, got {describe(history)}."
             )
         self._set_names(tuple(str(name) for name in history.columns))
-        times, values = self._table(history, "history")
+        times, values = read_rows(history, self.names_, "history")
         self._start(times, values)
         self._advance(times, values)
         self._integers[kernel.I_PRIMING] = 0
@@ -225,7 +225,7 @@ class StreamMonitor:
             Unknown name, a value that is no number or infinite, a time that is not later; nothing has changed then.
         """
         names = self._primed()
-        stamp = time.value if isinstance(time, pd.Timestamp) else _nanoseconds(time)
+        stamp = time.value if isinstance(time, pd.Timestamp) else read_moment(time)
         if stamp <= self._integers[kernel.I_LAST_TIME]:
             raise self._not_later(stamp)
         get = values.get
@@ -264,9 +264,9 @@ class StreamMonitor:
         """
         self._primed()
         if not isinstance(frame, pd.DataFrame):
-            raise InvalidSeriesError(f"frame must be a DataFrame, got {_describe(frame)}.")
+            raise InvalidSeriesError(f"frame must be a DataFrame, got {describe(frame)}.")
         self._meet(dict.fromkeys(str(name) for name in frame.columns))
-        times, values = self._table(frame, "frame")
+        times, values = read_rows(frame, self.names_, "frame")
         if len(times) and times[0] <= self._integers[kernel.I_LAST_TIME]:
             raise self._not_later(int(times[0]))
         out = self._advance(times, values)
@@ -308,31 +308,6 @@ class StreamMonitor:
             return self.names_
         except AttributeError:
             raise InvalidSeriesError("the monitor must be primed first; call `prime(history)`.") from None
-
-    def _table(self, frame: pd.DataFrame, where: str) -> tuple[Integers, Floats]:
-        """Return times (n_rows,) and values (n_rows, n_metrics) of a frame, absent metrics as NaN."""
-        if not isinstance(frame.index, pd.DatetimeIndex):
-            raise TimeIndexError(f"{where} must have a DatetimeIndex, got {type(frame.index).__name__}; set one.")
-        times, _ = read_time(frame.index, len(frame), where=f"the index of {where}")
-        values = np.full((len(frame), len(self.names_)), np.nan)
-        labels = {str(label): label for label in frame.columns}
-        for k, name in enumerate(self.names_):
-            if name not in labels:
-                continue
-            column = frame[labels[name]]
-            if not pd.api.types.is_numeric_dtype(column.dtype):
-                raise InvalidSeriesError(
-                    f"column {name!r} of {where} must hold numbers, got dtype {column.dtype}; convert it."
-                )
-            values[:, k] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        infinite = np.isinf(values)
-        if infinite.any():
-            row, k = (int(i) for i in np.argwhere(infinite)[0])
-            raise InvalidSeriesError(
-                f"{where} must be finite or NaN, got {values[row, k]} at {frame.index[row]}, column "
-                f"{self.names_[k]!r}; replace it by NaN."
-            )
-        return np.ascontiguousarray(times), values
 
     def _meet(self, values: Mapping[str, object]) -> None:
         """Refuse unknown names, or adopt them."""
@@ -420,20 +395,3 @@ class StreamMonitor:
         monitor._metrics, monitor._zone = arrays["metrics"], arrays["zone"]
         monitor._set_params()
         return monitor
-
-
-def _describe(value: object) -> str:
-    """Return type and shape for a message."""
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ + (f" of shape {shape}" if shape is not None else "")
-
-
-def _nanoseconds(time: Any) -> int:
-    """Return anything that makes a Timestamp as nanoseconds since the epoch."""
-    try:
-        stamp = pd.Timestamp(time)
-    except (TypeError, ValueError) as error:
-        raise InvalidRecordError(f"time must be a Timestamp, got {time!r}: {error}.", "time") from None
-    if stamp is pd.NaT:
-        raise InvalidRecordError("time must not be missing, got NaT.", "time")
-    return int(stamp.value)

@@ -296,8 +296,7 @@ class MonitorRun:
 
     def _open_output(self) -> BinaryIO:
         """Open the output, cut back to what counts."""
-        mode = "r+b" if self.output.exists() else "w+b"
-        out = self.output.open(mode)
+        out: BinaryIO = self.output.open("r+b") if self.output.exists() else self.output.open("w+b")
         out.seek(0, os.SEEK_END)
         if out.tell() < self.progress.output_bytes:
             held = out.tell()

@@ -50,8 +50,8 @@ class LiveView:
         self._scores.append(reading.score)
         if reading.alert:
             table = reading.explain()
-            cause = table.stack().idxmax() if len(table) else ("", "")
-            self._alerts.append((str(reading.time), reading.score, " ".join(str(part) for part in cause)))
+            cause = f"{table.index[0]} {table.iloc[0].idxmax()}"  # the most abnormal metric comes first
+            self._alerts.append((str(reading.time), reading.score, cause))
         now = time.monotonic()
         if now - self._shown >= self._interval or reading.alert:
             self._shown = now

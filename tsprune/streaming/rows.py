@@ -1,0 +1,84 @@
+"""Rows of a stream: frames and moments become the arrays that the kernel takes, or are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tsprune.exceptions import InvalidRecordError, InvalidSeriesError, TimeIndexError
+from tsprune.validation import read_time
+
+__all__ = ["describe", "read_moment", "read_rows"]
+
+
+def read_rows(frame: pd.DataFrame, names: Sequence[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return times and values of a frame, absent metrics as NaN.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        Numbers, strictly increasing `DatetimeIndex`; without a zone it is UTC.
+    names : sequence of str
+        The metrics, in order.
+    where : str
+        What the messages call the frame.
+
+    Returns
+    -------
+    times : ndarray of shape (n_rows,)
+        Nanoseconds since the epoch.
+    values : ndarray of shape (n_rows, n_metrics)
+
+    Raises
+    ------
+    TimeIndexError, InvalidSeriesError
+    """
+    if not isinstance(frame.index, pd.DatetimeIndex):
+        raise TimeIndexError(f"{where} must have a DatetimeIndex, got {type(frame.index).__name__}; set one.")
+    times, _ = read_time(frame.index, len(frame), where=f"the index of {where}")
+    values = np.full((len(frame), len(names)), np.nan)
+    labels = {str(label): label for label in frame.columns}
+    for k, name in enumerate(names):
+        if name not in labels:
+            continue
+        column = frame[labels[name]]
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            raise InvalidSeriesError(
+                f"column {name!r} of {where} must hold numbers, got dtype {column.dtype}; convert it."
+            )
+        values[:, k] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, k = (int(i) for i in np.argwhere(infinite)[0])
+        raise InvalidSeriesError(
+            f"{where} must be finite or NaN, got {values[row, k]} at {frame.index[row]}, column {names[k]!r}; "
+            "replace it by NaN."
+        )
+    return np.ascontiguousarray(times), values
+
+
+def read_moment(time: Any) -> int:
+    """Return anything that makes a Timestamp as nanoseconds since the epoch.
+
+    Raises
+    ------
+    InvalidRecordError
+        With kind ``time``.
+    """
+    try:
+        stamp = pd.Timestamp(time)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecordError(f"time must be a Timestamp, got {time!r}: {error}.", "time") from None
+    if pd.isna(stamp):
+        raise InvalidRecordError("time must not be missing, got NaT.", "time")
+    return int(stamp.value)
+
+
+def describe(value: object) -> str:
+    """Return type and shape for a message."""
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + (f" of shape {shape}" if shape is not None else "")

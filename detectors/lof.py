@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
 from detectors.kernels.neighbors import lof_scores_parallel
-from detectors.model_pruning.rows import METRIC_NAMES, Metric, ReferenceSet, decide_rows
+from detectors.model_pruning.rows import METRIC_NAMES, Metric, ReferenceSet, decide_rows, stored_precision
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
@@ -224,7 +224,7 @@ class PrunedLOF(CompiledDetector):
         self.support_rows_ = keep
         self.model_report_ = report
         if self.prune_rows:
-            reference, own = ReferenceSet.of(np.ascontiguousarray(X[keep]), int(engine.n_neighbors), metric)
+            reference, own = ReferenceSet.of(stored_precision(X[keep]), int(engine.n_neighbors), metric)
         else:
             spread = 1.0 / engine._lrd  # its public attributes do not tell the densities
             kth = np.array(engine._distances_fit_X_[:, -1], dtype=np.float64)
@@ -261,12 +261,21 @@ class PrunedLOF(CompiledDetector):
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         r = self.reference_
         manifest = {"k": r.k, "floor": r.floor, "metric": r.metric.number, "p": r.metric.p}
-        return manifest, {"rows": r.rows, "kth": r.kth, "spread": r.spread}
+        narrow = r.rows.astype(np.float32)
+        arrays = {"rows": narrow if (narrow == r.rows).all() else r.rows}
+        if not self.prune_rows:  # these are scikit-learn's; our own follow from the rows
+            arrays |= {"kth": r.kth, "spread": r.spread}
+        return manifest, arrays
 
     def _restore(self, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        rows, kth, spread = arrays["rows"], arrays["kth"], arrays["spread"]
-        k = int(manifest["k"])
-        if rows.shape != (int(self.support_.sum()), len(kth)) or len(kth) != len(spread) or not 0 < k <= len(kth):
-            raise ValueError(f"reference rows of shape {rows.shape} do not fit")
+        rows, k = arrays["rows"].astype(np.float64), int(manifest["k"])
         metric = Metric(int(manifest["metric"]), float(manifest["p"]))
+        if rows.ndim != 2 or len(rows) != int(self.support_.sum()) or not 0 < k < max(2, rows.shape[1]):
+            raise ValueError(f"reference rows of shape {rows.shape} do not fit")
+        if self.prune_rows:
+            self._install(ReferenceSet.of(np.ascontiguousarray(rows.T), k, metric)[0])
+            return
+        kth, spread = arrays["kth"], arrays["spread"]
+        if kth.shape != (rows.shape[1],) or spread.shape != kth.shape:
+            raise ValueError(f"densities of {len(kth)} rows do not fit {rows.shape[1]} rows")
         self._install(ReferenceSet(rows, kth, spread, k, float(manifest["floor"]), metric))

@@ -1,7 +1,7 @@
 """SeriesCleaner: repairs what is broken in a series before it is forecast, and leaves alone what is not.
 
-Gaps are filled; values out of bounds, flat-lined stretches, spikes and bursts are replaced; every change carries its
-evidence, and the gates say when and why they held the cleaner back.
+Gaps are filled; values out of bounds, flat-lined stretches, spikes and bursts are replaced; temporary level shifts are
+moved back. Every change carries its evidence, and the gates say when and why they held the cleaner back.
 """
 
 from __future__ import annotations
@@ -14,20 +14,29 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from detectors.parameters import Rules, check_parameters, choice, either, integer, nothing, real, sequence_of
-from detectors.report import PruningRecord, PruningReport
+from detectors.parameters import Rules, boolean, check_parameters, choice, either, integer, nothing, real, sequence_of
+from detectors.report import PruningReport
+from tsprune.cleaning_causal import CausalFilter, clean_causally
 from tsprune.cleaning_column import ColumnCleaning, clean_column
-from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
+from tsprune.cleaning_findings import list_changes, write_report
+from tsprune.cleaning_stamps import settle_stamps
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
 from tsprune.time_grid import TimeGrid
 from tsprune.validation import SeriesInput, read_series
 
 __all__ = ["SeriesCleaner"]
 
-_COLUMNS = ["time", "column", "old", "new", "std", "reason", "statistic", "threshold"]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 class SeriesCleaner(TransformerMixin, BaseEstimator):
     """Repair gaps, spikes, bursts, flat lines and temporary level shifts; abstain without evidence.
+
+    A robust seasonal adjustment and a robust autoregression say what each point should be, given all the others. A
+    point, or a run of them, is replaced only if the likelihood ratio against the autoregression is overwhelming, if
+    the series comes back to where it left, if chance would not make it of two large innovations, and if it is large
+    enough to hurt a forecast.
 
     Parameters
     ----------
@@ -35,10 +44,15 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         Season lengths, in samples; ``"auto"`` finds them, None says there are none. With one told, a longer
         season that is its multiple is looked for (the week above the day).
     level_shift : {"repair", "keep", "report"}, default="repair"
-        What becomes of level shifts. Temporary ones with both ends seen are moved back (``"repair"``), taken out and
-        put back by `inverse_transform` (``"keep"``), or only told (``"report"``).
+        What becomes of temporary level shifts with both ends seen: moved back (``"repair"``), moved back and put in
+        again by `inverse_transform` (``"keep"``), or only told (``"report"``).
     lower, upper : float, optional
         Values outside are impossible and replaced; replacements stay inside.
+    duplicates : {"error", "mean", "first", "last"}, default="error"
+        What becomes of duplicated and late stamps of a pandas index: an error, or sorted in and merged.
+    causal : bool, default=False
+        Judge every point by the past only (`partial_fit` then adds points, and judges them as `fit` would have done).
+        The first cycles, at least 30 rows, are believed. Periods are then to be told, or None.
 
     Attributes
     ----------
@@ -51,6 +65,17 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         One record a finding; `guards` say why the cleaner held back.
     periods_ : list of tuple of int
         Season lengths used, a tuple a column.
+    n_features_in_ : int
+        Number of series.
+    series_names_ : list of str
+        Their names.
+
+    References
+    ----------
+    Chang, Tiao, Chen: "Estimation of time series parameters in the presence of outliers", Technometrics 30 (1988),
+    section 2 (likelihood ratios of additive outliers). Chen, Liu: "Joint estimation of model parameters and outlier
+    effects in time series", JASA 88 (1993), section 2 (level shifts, and the confusion of types). Harvey, Pierse:
+    "Estimating missing observations in economic time series", JASA 79 (1984), section 2.
 
     Examples
     --------
@@ -72,6 +97,8 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         "level_shift": choice("repair", "keep", "report"),
         "lower": either(nothing(), real()),
         "upper": either(nothing(), real()),
+        "duplicates": choice("error", "mean", "first", "last"),
+        "causal": boolean(),
     }
 
     mask_: NDArray[np.bool_]
@@ -85,11 +112,15 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         level_shift: str = "repair",
         lower: float | None = None,
         upper: float | None = None,
+        duplicates: str = "error",
+        causal: bool = False,
     ) -> None:
         self.period = period
         self.level_shift = level_shift
         self.lower = lower
         self.upper = upper
+        self.duplicates = duplicates
+        self.causal = causal
 
     def fit(self, X: Any, y: Any = None, *, time: Any = None) -> Self:
         """Judge every point of `X`.
@@ -102,50 +133,172 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         time : array-like of shape (n_timepoints,), optional
             Stamps or integers; overrides the index.
 
+        Returns
+        -------
+        self
+
         Raises
         ------
-        InvalidParameterError, InvalidSeriesError, TimeIndexError
+        InvalidParameterError
+            If a parameter breaks its rule.
+        InvalidSeriesError, TimeIndexError
+            If the series or its times cannot be used.
         """
         del y
-        check_parameters(self, self._parameters)
-        if self.lower is not None and self.upper is not None and not self.lower < self.upper:
-            raise InvalidParameterError(
-                f"lower of SeriesCleaner must be below upper, got lower={self.lower} and upper={self.upper}; swap them."
-            )
-        series = read_series(X, time=time, name="X")
-        grid = TimeGrid.of(series)
-        rows = grid.positions(series)
-        length = int(rows[-1]) + 1
-        self._grid, self._rows = grid, rows
-        self._results: list[ColumnCleaning] = []
-        told = self._told_periods()
-        for column in series.values.T:
-            x = np.full(length, np.nan)
-            x[rows] = column
-            self._results.append(clean_column(x, told, self.level_shift, self.lower, self.upper))  # type: ignore[arg-type]  # checked by the table
+        self._check()
+        settled, spread, stamps = settle_stamps(X, self.duplicates)
+        series = read_series(settled, time=time, name="X")
+        self._grid = TimeGrid.of(series)
+        self._rows = self._grid.positions(series)
+        self._is_timed = series.time is not None
         self.n_features_in_ = series.n_series
+        self.series_names_ = list(series.names)
         self._seen = series.values.copy()
-        self.periods_ = [result.periods for result in self._results]
-        mask = np.column_stack([result.mask[rows] for result in self._results])
-        self.mask_ = mask[:, 0] if series.n_dims == 1 else mask
-        self.changes_ = self._list_changes(series)
-        self.report_ = self._write_report(series)
+        self._results: list[ColumnCleaning] = []
+        self._filters: list[CausalFilter] = []
+        for column in series.values.T:
+            x = np.full(int(self._rows[-1]) + 1, np.nan)
+            x[self._rows] = column
+            if self.causal:
+                self._filters.append(CausalFilter(self._told_periods() or (), self.lower, self.upper))
+                self._filters[-1].extend(x)
+                self._results.append(clean_causally(x, self._filters[-1]))
+            else:
+                told = self._told_periods()
+                self._results.append(clean_column(x, told, self.level_shift, self.lower, self.upper))
+        self._publish(series, X if spread is not None else None, spread, stamps)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, *, time: Any = None) -> Self:
+        """Judge further rows; only with ``causal=True``. Rows judged before stay as they are.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            The rows that follow; without times, the very next ones.
+        y : ignored
+        time : array-like of shape (n_new,), optional
+
+        Raises
+        ------
+        InvalidParameterError
+            Without ``causal=True``.
+        InvalidSeriesError
+            If the columns are not those fitted.
+        TimeIndexError
+            If a row is not later than those judged.
+        """
+        del y
+        if not self.causal:
+            raise InvalidParameterError(
+                "partial_fit of SeriesCleaner needs causal=True, got causal=False: two-sided judgement of old points "
+                "would change with new ones; set causal=True or call fit on the whole series."
+            )
+        if not hasattr(self, "report_"):
+            return self.fit(X, time=time)
+        series = self._same_columns(read_series(X, time=time, name="X"))
+        last = int(self._rows[-1])
+        rows = self._grid.positions(series) if series.time is not None else last + 1 + np.arange(series.n_timepoints)
+        if rows[0] <= last:
+            raise TimeIndexError(
+                f"rows of partial_fit must come after those judged, got position {int(rows[0])} after {last}; pass later rows."
+            )
+        old = self._seen
+        self._seen = np.vstack([old, series.values])
+        self._rows = np.r_[self._rows, rows]
+        for k, column in enumerate(series.values.T):
+            x = np.full(int(rows[-1]) - last, np.nan)
+            x[rows - last - 1] = column
+            self._filters[k].extend(x)
+            whole = np.full(int(rows[-1]) + 1, np.nan)
+            whole[self._rows] = self._seen[:, k]
+            self._results[k] = clean_causally(whole, self._filters[k])
+        step, start = self._grid.step, self._grid.start
+        times: Any = start + step * self._rows if self._is_timed else None
+        if times is not None and self._grid.is_stamped:
+            times = times.astype("datetime64[ns]")
+        table = self._seen[:, 0] if series.n_dims == 1 else self._seen
+        whole_series = read_series(table, time=times, name="X")
+        self._publish(whole_series, None, None, [])
         return self
 
     def transform(self, X: Any, *, time: Any = None) -> Any:
         """Return `X` with the broken points repaired, in its own container.
 
+        Rows that were fitted get what `fit` decided; later ones are judged one by one by the past.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        time : array-like of shape (n_timepoints,), optional
+
+        Returns
+        -------
+        Same container as `X`.
+
         Raises
         ------
         InvalidSeriesError
-            If `X` is not the series that was fitted.
+            If the columns, or the values of fitted rows, are not those fitted.
+        TimeIndexError
+            If rows are earlier than those fitted, or their times are not told.
         """
         check_is_fitted(self, "report_")
-        series = read_series(X, time=time, name="X")
-        same = series.values.shape == self._seen.shape and np.array_equal(series.values, self._seen, equal_nan=True)
-        if not same:
-            raise InvalidSeriesError("X must be the series that was fitted, got other values; fit the cleaner on it.")
-        return series.restore(np.column_stack([result.values[self._rows] for result in self._results]))
+        settled, spread, _ = settle_stamps(X, self.duplicates)
+        series = self._same_columns(read_series(settled, time=time, name="X"))
+        rows = self._place(series)
+        last = int(self._rows[-1])
+        inside = rows <= last
+        out = np.empty_like(series.values)
+        for k, result in enumerate(self._results):
+            out[inside, k] = result.values[rows[inside]]
+            if not inside.all():
+                x = np.full(int(rows[-1]) - last, np.nan)
+                x[rows[~inside] - last - 1] = series.values[~inside, k]
+                out[~inside, k] = self._continue(k, x)[rows[~inside] - last - 1]
+        if spread is None:
+            return series.restore(out)
+        return read_series(X.reset_index(drop=True), name="X").restore(out[spread]).set_axis(X.index, axis=0)
+
+    def inverse_transform(self, X: Any, *, time: Any = None) -> Any:
+        """Put level shifts that were kept back into `X`, a cleaned series or a forecast of one.
+
+        Only ``level_shift="keep"`` has anything to put back. Repairs of gaps, spikes and bursts are not undone.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Cleaned values; rows after the fitted span are forecasts.
+        time : array-like of shape (n_timepoints,), optional
+
+        Returns
+        -------
+        Same container as `X`.
+        """
+        check_is_fitted(self, "report_")
+        series = self._same_columns(read_series(X, time=time, name="X"))
+        rows = self._positions(series)
+        out = series.values.copy()
+        if self.level_shift == "keep":
+            for k, result in enumerate(self._results):
+                inside = rows < result.offset.size
+                out[inside, k] += result.offset[rows[inside]]
+        return series.restore(out)
+
+    # ------------------------------------------------------------------------------------------------- private
+
+    def _check(self) -> None:
+        """Raise unless the parameters are right, each and together."""
+        check_parameters(self, self._parameters)
+        if self.lower is not None and self.upper is not None and not self.lower < self.upper:
+            raise InvalidParameterError(
+                f"lower of SeriesCleaner must be below upper, got lower={self.lower} and upper={self.upper}; swap them."
+            )
+        if self.causal and isinstance(self.period, str):
+            raise InvalidParameterError(
+                "period of SeriesCleaner must be told with causal=True, got 'auto', which looks at the whole series; "
+                "pass season lengths, or None for a series without."
+            )
 
     def _told_periods(self) -> tuple[int, ...] | None:
         """The periods the user told, or None to find them."""
@@ -155,39 +308,64 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             return ()
         return tuple(int(p) for p in np.atleast_1d(self.period))
 
-    def _list_changes(self, series: SeriesInput) -> pd.DataFrame:
-        """The table of changed points."""
-        times = series.time_index()
-        place = np.full(int(self._rows[-1]) + 1, -1)
-        place[self._rows] = np.arange(self._rows.size)
-        rows: list[list[Any]] = []
-        for name, result, old in zip(series.names, self._results, series.values.T, strict=True):
-            for change in result.changes:
-                for position in range(change.start, change.stop):
-                    row = place[position]
-                    if row < 0 or not change.repaired or (change.reason != "gap" and np.isnan(old[row])):
-                        continue
-                    rows.append([
-                        times[row], name, old[row], result.values[position], result.standard_error[position],
-                        change.reason, change.statistic, change.threshold,
-                    ])  # fmt: skip
-        table = pd.DataFrame(rows, columns=_COLUMNS)
-        return table.drop_duplicates(["time", "column"], ignore_index=True)
+    def _publish(self, series: SeriesInput, given: Any, spread: Integers | None, stamps: list[tuple[int, str]]) -> None:
+        """Write the fitted attributes; `spread` maps given rows to settled ones."""
+        self.periods_ = [result.periods for result in self._results]
+        mask = np.column_stack([result.mask[self._rows] for result in self._results])
+        mask = mask if spread is None else mask[spread]
+        self.mask_ = mask[:, 0] if series.n_dims == 1 else mask
+        self.changes_ = list_changes(series, self._rows, self._results)
+        self.report_ = write_report(series, self._rows, self._results, given, stamps)
 
-    def _write_report(self, series: SeriesInput) -> PruningReport:
-        """One record a finding, and what the gates said."""
-        records, guards = [], []
-        for name, result in zip(series.names, self._results, strict=True):
-            for change in result.changes:
-                rows = np.flatnonzero((self._rows >= change.start) & (self._rows < change.stop))
-                if rows.size == 0:
-                    continue
-                times = series.time_index()
-                span = str(times[rows[0]]) if rows.size == 1 else f"{times[rows[0]]} to {times[rows[-1]]}"
-                item = span if series.n_series == 1 else f"{name}: {span}"
-                what = f"{rows.size} point{'s' if rows.size > 1 else ''}, {change.reason}"
-                records.append(
-                    PruningRecord(item, change.reason, not change.repaired, what, change.statistic, change.threshold)
-                )
-            guards += [g if series.n_series == 1 else f"{name}: {g}" for g in result.guards]
-        return PruningReport(records, subject="findings", guards=guards, figures={"timepoints": series.n_timepoints})
+    def _same_columns(self, series: SeriesInput) -> SeriesInput:
+        """Raise unless the columns are those that were fitted."""
+        if series.n_series != self.n_features_in_ or (
+            series.has_named_columns and list(series.names) != self.series_names_
+        ):
+            raise InvalidSeriesError(
+                f"X must have the fitted columns {self.series_names_[:5]} in their order, got {list(series.names)[:5]}; "
+                "reorder them or fit again."
+            )
+        return series
+
+    def _positions(self, series: SeriesInput) -> Integers:
+        """Rows of the grid (n_timepoints,); earlier ones are an error."""
+        if self._is_timed and series.time is None:
+            raise TimeIndexError("times must be given as they were in fit, got none; pass `time=` or an index.")
+        rows = self._grid.positions(series)
+        if rows[0] < 0:
+            raise TimeIndexError(
+                f"rows must not be earlier than those fitted, got {-int(rows[0])} steps earlier; fit on all of them."
+            )
+        return rows
+
+    def _place(self, series: SeriesInput) -> Integers:
+        """Rows of the grid for `transform`: fitted rows must hold the fitted values."""
+        rows = self._positions(series)
+        place = np.full(int(max(rows[-1], self._rows[-1])) + 1, -1)
+        place[self._rows] = np.arange(self._rows.size)
+        inside = rows <= self._rows[-1]
+        known = place[rows[inside]]
+        same = known.min(initial=0) >= 0 and np.array_equal(
+            series.values[inside], self._seen[known], equal_nan=True
+        )
+        if not same:
+            raise TimeIndexError(
+                "rows inside the fitted span must hold the fitted values, got others; pass `time=` for rows that come "
+                "later, or fit on this series."
+            )
+        return rows
+
+    def _continue(self, k: int, x: Floats) -> Floats:
+        """Clean the rows `x` (n_new,) that follow the fitted ones of column `k`, by the past."""
+        if self.causal:
+            again = CausalFilter(self._told_periods() or (), self.lower, self.upper)
+            whole = np.full(int(self._rows[-1]) + 1, np.nan)
+            whole[self._rows] = self._seen[:, k]
+            again.extend(whole)
+        else:
+            again = CausalFilter(self._results[k].periods, self.lower, self.upper)
+            again.seed(self._results[k].values)
+        n = len(again.output)
+        again.extend(x)
+        return np.array(again.output[n:])

@@ -13,7 +13,7 @@ from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
 from tsprune.cleaning_points import find_patches
 from tsprune.imputation import interpolate_rows
 
-__all__ = ["Change", "ColumnCleaning", "clean_column"]
+__all__ = ["Change", "ColumnCleaning", "clean_column", "runs"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -49,7 +49,7 @@ class ColumnCleaning:
     offset: Floats = field(default_factory=lambda: np.zeros(0))
 
 
-def _runs(mask: Mask) -> list[tuple[int, int]]:
+def runs(mask: Mask) -> list[tuple[int, int]]:
     """First row and row after the last of every run of True."""
     edges = np.flatnonzero(np.diff(np.r_[False, mask, False].astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
@@ -59,9 +59,9 @@ def _bounded(x: Floats, lower: float | None, upper: float | None) -> list[Change
     """The runs of values outside the bounds the user gave."""
     found = []
     if lower is not None:
-        found += [Change(a, b, "below lower bound", float(np.nanmin(x[a:b])), lower) for a, b in _runs(x < lower)]
+        found += [Change(a, b, "below lower bound", float(np.nanmin(x[a:b])), lower) for a, b in runs(x < lower)]
     if upper is not None:
-        found += [Change(a, b, "above upper bound", float(np.nanmax(x[a:b])), upper) for a, b in _runs(x > upper)]
+        found += [Change(a, b, "above upper bound", float(np.nanmax(x[a:b])), upper) for a, b in runs(x > upper)]
     return found
 
 
@@ -81,7 +81,7 @@ def clean_column(
     """Clean `x` (n_timepoints,), NaN = missing; `periods` None = find them."""
     n = x.size
     missing = np.isnan(x)
-    changes = [Change(a, b, "gap", np.nan, np.nan) for a, b in _runs(missing)]
+    changes = [Change(a, b, "gap", np.nan, np.nan) for a, b in runs(missing)]
     changes += _bounded(x, lower, upper)
     changes += [Change(run.start, run.stop, "flat line", run.p_value, 1e-6) for run in flat_runs(x)]
     wrong = np.zeros(n, bool)

@@ -42,10 +42,8 @@ def flat_runs(x: Floats) -> list[FlatRun]:
     lengths = stops - starts
     found = []
     distinct, counts = np.unique(values, return_counts=True)
-    for start, stop in zip(starts, stops, strict=True):
-        length = int(stop - start)
-        if length < _SHORTEST:
-            continue
+    for k in np.flatnonzero(lengths >= _SHORTEST):
+        start, stop, length = starts[k], stops[k], int(lengths[k])
         long = lengths >= max(_SHORTEST, length // 2)  # as long: the same fault, not evidence that repeats are common
         repeats = int((lengths - 1)[~long].sum())
         rate = min(0.99, 2.0 * (repeats + 1.0) / max(1.0, n - lengths[long].sum()))

@@ -7,15 +7,15 @@ to phase and from place to place.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.imputation import interpolate_rows
 from tsprune.kernels.hampel import running_median
 from tsprune.kernels.patches import innovations
-from tsprune.kernels.seasonal_smoothing import smooth_cycles, smooth_trend
+from tsprune.kernels.seasonal_smoothing import left_out_errors, phase_medians, smooth_cycles, smooth_trend
 
 __all__ = ["SeriesModel", "fit_model", "longer_periods", "seasonal_scale"]
 
@@ -27,8 +27,6 @@ _BISQUARE = 4.685  # 95 % efficiency at the normal distribution (Huber & Ronchet
 _STL_BISQUARE = 6.0  # Cleveland et al., J. Official Statistics 6 (1990) 3-73, section 2.4
 _CYCLES = 7  # half-window of the seasonal smoother, in cycles
 _MAX_ORDER = 6
-import os
-_PW=float(os.environ.get('PW','.5'))
 _SEASON_GAIN = 0.1  # a longer season must take off this share of the typical remainder, out of sample
 
 
@@ -75,17 +73,6 @@ def seasonal_scale(x: Floats, period: int, *, robust: bool) -> float:
     return float(min(scales)) / np.sqrt(2) if scales else 0.0
 
 
-def _phase_medians(x: Floats, period: int) -> Floats:
-    """Median of every phase (period,), 0 where a phase has no value."""
-    cycles = -(-x.size // period)
-    table = np.full(cycles * period, np.nan)
-    table[: x.size] = x
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a phase without any value is 0
-        medians = np.nanmedian(table.reshape(cycles, period), axis=0)
-    return np.where(np.isfinite(medians), medians, 0.0)
-
-
 def _cycle_mean(x: Floats, period: int) -> Floats:
     """Centred moving mean over one period (n_timepoints,); the first and last cycles are repeated at the edges."""
     before, after = (period - 1) // 2, period - 1 - (period - 1) // 2
@@ -101,7 +88,7 @@ def _start(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, 
     trend = np.where(np.isnan(trend), np.nanmedian(seen), trend)
     seasonal = np.zeros((x.size, len(periods)))
     for j, period in enumerate(periods):
-        medians = _phase_medians(seen - trend - seasonal.sum(axis=1), period)
+        medians = phase_medians(seen - trend - seasonal.sum(axis=1), period)
         seasonal[:, j] = np.resize(medians - medians.mean(), x.size)
     return seasonal, trend
 
@@ -146,13 +133,7 @@ def longer_periods(x: Floats, trusted: Mask, period: int, most: int = 12) -> tup
         cycles = x.size // long
         if cycles < 3 or not typical > 0:
             break
-        table = rest[: cycles * long].reshape(cycles, long)
-        left_out = np.empty_like(table)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # phases without values stay NaN and count for nothing
-            for k in range(cycles):
-                left_out[k] = np.nanmedian(np.delete(table, k, axis=0), axis=0)
-        losses[factor] = float(np.nanmedian(np.abs(table - left_out)) / typical)
+        losses[factor] = float(np.nanmedian(left_out_errors(rest, long)) / typical)
     if not losses:
         return ()
     best = min(losses, key=lambda factor: losses[factor])
@@ -189,10 +170,10 @@ def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
     typical = _MAD * float(np.nanmedian(size)) if judged.any() else 0.0
     by_phase = np.ones(e.size)
     if period > 1 and e.size >= 8 * period and typical > 0:
-        medians = _phase_medians(size, period)
+        medians = phase_medians(size, period)
         medians = np.convolve(np.r_[medians[-1], medians, medians[0]], [0.25, 0.5, 0.25], "valid")
         if medians.mean() > 0:
-            by_phase = np.resize(np.maximum(medians / medians.mean(), 0.1) ** _PW, e.size)
+            by_phase = np.resize(np.maximum(medians / medians.mean(), 0.1) ** 0.5, e.size)
     local = _MAD * running_median(size / by_phase, max(2 * period, 30))
     local = np.where(np.isnan(local), typical, local)
     floor = 1e-2 * float(np.std(e[judged])) if judged.any() else 0.0
@@ -201,8 +182,6 @@ def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
 
 def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:
     """Fit `x` (n_timepoints,); NaN and `bad` rows have no say, and `adjusted` holds the bad ones as they are."""
-    from tsprune.imputation import interpolate_rows
-
     missing = np.isnan(x)
     trusted = ~(missing | bad)
     seasonal = seasonal_parts(x, trusted, periods)

@@ -20,9 +20,11 @@ Mask = NDArray[np.bool_]
 
 THRESHOLD = 5.0  # |z|: beyond the largest of 1e5 normal values, so that a few thousand tests stay quiet
 _MISFIT = 9.0  # chi-square, 1 degree of freedom: a patch comes back to where it left within 3 standard errors
-import os
-_MATERIAL = float(os.environ.get('MT','2.5'))  # times the typical unpredictability a season ahead: what is smaller does not hurt a forecast
+_MATERIAL = 2.5  # times the typical unpredictability a season ahead: what is smaller does not hurt a forecast
 _PAIR_COST = 7.0  # chi-square that the second size of a pair must earn: log(n) of a long series
+_FIRST_MATERIAL = 2.0  # the same in the first round, when only a robust scale is at hand
+_LONGEST = 48  # rows; longer blocks are levels
+_ROUNDS = 3
 _FDR = 0.1
 _MOST = 0.1  # share of points; a series with more "outliers" has another distribution, not outliers
 
@@ -44,56 +46,77 @@ class Patch:
 
 
 def find_patches(
-    x: Floats, bad: Mask, periods: tuple[int, ...], n_rounds: int = 3
+    x: Floats, bad: Mask, periods: tuple[int, ...]
 ) -> tuple[list[Patch], list[LevelBlock], SeriesModel, list[str]]:
-    """Return the patches of `x` (n_timepoints,), the model fitted without them, and what the gates said.
+    """Return the patches and level blocks of `x` (n_timepoints,), the model fitted without them, and what gates said.
 
     `bad` rows (n_timepoints,) are left out of everything, as missing ones are.
     """
     missing = np.isnan(x) | bad
     period = periods[0] if periods else 1
-    longest = max(6, min(period, 48))
-    most = max(4, int(0.3 * x.size))
-    out = np.zeros(x.size, bool)
-    patches: list[Patch] = []
-    said: list[str] = []
+    longest = max(6, min(period, _LONGEST))
     work = np.where(missing, np.nan, x)
-    least = 2.0 * seasonal_scale(work, period, robust=True)
+    least = _FIRST_MATERIAL * seasonal_scale(work, period, robust=True)
+    model = fit_model(work, np.zeros(x.size, bool), periods)
     blocks: list[LevelBlock] = []
-    offset = np.zeros(x.size)
-    for turn in range(n_rounds + 1):
-        model = fit_model(work, out, periods)
-        starts, stops, sizes, zs, _rest = search_patches(
-            model.adjusted, model.phi, model.weights(missing), 1, longest, THRESHOLD, _MISFIT, least, _PAIR_COST, 1.0, most
-        )
-        edges = np.abs(innovations(_rest, model.phi)) / model.scale
-        edges[missing] = 0.0
-        likely = _beyond_chance(starts, stops, np.abs(sizes) / model.scale[starts], np.abs(zs), edges)
-        likely &= _returns(starts, stops, np.abs(sizes) / model.scale[starts], likely, edges)
-        patches = [
-            Patch(int(a), int(b), float(s), float(z), THRESHOLD)
-            for a, b, s, z, kept in sorted(zip(starts, stops, sizes, zs, likely, strict=True))
-            if kept
-        ]
-        patches, said = _within_limit(patches, x.size)
-        now = np.zeros(x.size, bool)
+    said: list[str] = []
+    patches: list[Patch] = []
+    for turn in range(_ROUNDS + 1):
+        patches, rest, said = _search(model, missing, longest, least)
+        out = np.zeros(x.size, bool)
         for patch in patches:
-            now[patch.start : patch.stop] = True
-        fit = fit_model(work, now, periods)
-        fl = interpolate_rows(np.where(now, 0.0, fit.adjusted), fit.phi, 1.0 / fit.scale**2, now)[0] + fit.seasonal.sum(axis=1) + fit.mean
-        least = _MATERIAL * seasonal_scale(np.where(now, fl, work), period, robust=False)
-        if turn == n_rounds - 1:
+            out[patch.start : patch.stop] = True
+        model = fit_model(work, out, periods)
+        least = _MATERIAL * seasonal_scale(np.where(out, _filled(model, out), work), period, robust=False)
+        if turn == _ROUNDS - 1:
             steps = np.array([abs(patch.size) / model.scale[patch.start] for patch in patches])
-            found = find_level_blocks(_rest, model, model.weights(missing | now), steps, longest + 1, least)
-            for block in found:
-                offset[block.start : block.stop] += block.size
-            blocks = found
+            blocks = find_level_blocks(rest, model, model.weights(missing | out), steps, longest + 1, least)
             if not blocks:
-                out = now
                 break
-            work = np.where(missing, np.nan, x - offset)
-        out = now
-    return patches, blocks, fit_model(work, out, periods), said
+            for block in blocks:
+                work[block.start : block.stop] -= block.size
+            model = fit_model(work, out, periods)
+    return patches, blocks, model, said
+
+
+def _filled(model: SeriesModel, out: Mask) -> Floats:
+    """The series of `model` (n_timepoints,) with the rows that are `out` filled."""
+    a = interpolate_rows(np.where(out, 0.0, model.adjusted), model.phi, 1.0 / model.scale**2, out)[0]
+    return np.asarray(a + model.seasonal.sum(axis=1) + model.mean)
+
+
+def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tuple[list[Patch], Floats, list[str]]:
+    """One search through the adjusted series: patches past all gates, the rest of it, and what the gates said."""
+    n = missing.size
+    starts, stops, sizes, zs, rest = search_patches(
+        model.adjusted,
+        model.phi,
+        model.weights(missing),
+        1,
+        longest,
+        THRESHOLD,
+        _MISFIT,
+        least,
+        _PAIR_COST,
+        1.0,
+        max(4, int(3 * _MOST * n)),
+    )
+    edges = np.where(missing, 0.0, np.abs(innovations(rest, model.phi)) / model.scale)
+    steps = np.abs(sizes) / model.scale[starts]
+    likely = _beyond_chance(starts, stops, steps, np.abs(zs), edges)
+    by_chance = int((~likely).sum())
+    returning = _returns(starts, stops, steps, likely, edges)
+    patches = [
+        Patch(int(a), int(b), float(s), float(z), THRESHOLD)
+        for a, b, s, z, kept in sorted(zip(starts, stops, sizes, zs, likely & returning, strict=True))
+        if kept
+    ]
+    patches, said = _within_limit(patches, n)
+    if by_chance:
+        said.append(f"{by_chance} candidates are left alone: large changes of both signs are common in this series")
+    if not returning.all():
+        said.append("a step at the very end is left alone: the past does not show that such steps go back")
+    return patches, rest, said
 
 
 def _within_limit(patches: list[Patch], n: int) -> tuple[list[Patch], list[str]]:

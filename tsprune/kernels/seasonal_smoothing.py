@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["smooth_cycles", "smooth_trend"]
+__all__ = ["left_out_errors", "phase_medians", "smooth_cycles", "smooth_trend"]
 
 Floats = NDArray[np.float64]
 
@@ -70,4 +70,38 @@ def smooth_cycles(x: Floats, w: Floats, period: int, half_cycles: int) -> Floats
             reach *= 2
         if total > 0.0:
             out[t] = mean / total
+    return out
+
+
+@njit(cache=True)
+def phase_medians(x: Floats, period: int) -> Floats:
+    """Return the median of the finite values of every phase (period,); 0 where a phase has none."""
+    n = x.shape[0]
+    out = np.zeros(period)
+    for phase in range(min(period, n)):
+        values = x[phase::period]
+        values = values[~np.isnan(values)]
+        if values.size:
+            out[phase] = np.median(values)
+    return out
+
+
+@njit(cache=True)
+def left_out_errors(x: Floats, period: int) -> Floats:
+    """Return |value - median of its phase in the other cycles| (n_timepoints,); NaN without such a value."""
+    n = x.shape[0]
+    out = np.full(n, np.nan)
+    for phase in range(min(period, n)):
+        rows = np.arange(phase, n, period)
+        rows = rows[~np.isnan(x[rows])]
+        size = rows.size
+        if size < 2:
+            continue
+        order = np.argsort(x[rows])
+        values = x[rows][order]
+        for place in range(size):
+            # the median of the others: drop this place from the sorted values
+            low, high = (size - 2) // 2, (size - 1) // 2
+            low, high = low + (low >= place), high + (high >= place)
+            out[rows[order[place]]] = abs(values[place] - 0.5 * (values[low] + values[high]))
     return out

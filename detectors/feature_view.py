@@ -18,9 +18,8 @@ __all__ = ["FeatureView", "agreement"]
 Floats = NDArray[np.float64]
 
 _CLIP = 5.0  # standard deviations: beyond, the linear scale only repeats that a value is far out
-_LEAST_WEIGHT = 0.3  # of a feature that agrees with nothing; one that agrees fully has 1.3
-_LEAST_DRAW = 0.15  # the same for a detector that draws features: the range of 1 to 6 copies
-_MOST_COPIES = 6
+_LEAST_WEIGHT = 0.2  # of a feature that agrees with nothing; one that agrees fully has 1.2
+_MOST_COPIES = 6  # 1.2 / 0.2: the same range of weights for a detector that draws features
 _SIGNIFICANT = 1.645  # standard errors of a correlation by chance: smaller agreement counts as none
 _MOST_ROWS = 4000  # rows for the agreement: its standard error is below 0.02 then
 
@@ -36,7 +35,7 @@ class FeatureView:
     middle, spread : ndarray of shape (n_features,)
         Logarithmic coordinate: ``sign(z) * log(1 + |z|)`` with ``z = (x - middle) / spread``.
     agreement : ndarray of shape (n_features,)
-        In [0, 1]; both coordinates are multiplied by 0.3 plus this.
+        In [0, 1]; both coordinates are multiplied by 0.2 plus this.
     """
 
     mean: Floats
@@ -66,6 +65,9 @@ class FeatureView:
         >>> FeatureView.of(X).agreement.round(1).tolist()
         [0.5, 0.6, 0.5, 0.0]
         """
+        lost = np.isnan(X).all(axis=0)
+        if lost.any():  # a column without any value stands still
+            X = np.where(lost, 0.0, X)
         mean, deviation = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
         low, middle, high = np.nanquantile(X, [0.25, 0.5, 0.75], axis=0)
         scale = np.where(deviation > 0, deviation, 1.0)
@@ -89,9 +91,8 @@ class FeatureView:
 
     def draws(self) -> NDArray[np.intp]:
         """Feature numbers (n_draws,) in which a feature is repeated as often as its weight asks, 1 to 6 times."""
-        weight = _LEAST_DRAW + self.agreement
-        copies = np.maximum(np.round(_MOST_COPIES * weight / weight.max()), 1).astype(np.intp)
-        return np.repeat(np.arange(len(weight)), copies)
+        copies = np.maximum(np.round(_MOST_COPIES * self.weight / self.weight.max()), 1).astype(np.intp)
+        return np.repeat(np.arange(len(copies)), copies)
 
     def offered(self, X: Floats) -> Floats:
         """Table (n_rows, 2 * n_draws) for a detector that draws its features: raw columns, then logarithmic ones.
@@ -106,8 +107,10 @@ class FeatureView:
         """Features and thresholds (n_nodes,) in raw units of splits on columns of `offered`."""
         draws = self.draws()
         feature = draws[column % len(draws)]
-        back = np.sign(threshold) * np.expm1(np.abs(threshold)) * self.spread[feature] + self.middle[feature]
-        return feature, np.where(column >= len(draws), back, threshold)
+        logarithmic = column >= len(draws)
+        folded = np.where(logarithmic, threshold, 0.0)
+        back = np.sign(folded) * np.expm1(np.abs(folded)) * self.spread[feature] + self.middle[feature]
+        return feature, np.where(logarithmic, back, threshold)
 
 
 def agreement(X: Floats, middle: Floats, spread: Floats) -> Floats:

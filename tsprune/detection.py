@@ -32,7 +32,7 @@ from detectors.parameters import (
 from detectors.report import PruningRecord, PruningReport
 from tsprune.embedding import SeriesEmbedding, embedding_scales
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
-from tsprune.responsibility import Responsibility
+from tsprune.responsibility import Responsibility, episode_widths
 from tsprune.score_smoothing import smooth_scores, smoothing_widths
 from tsprune.seasonal_profile import SeasonalProfile, unexplained_by_others
 from tsprune.thresholds import PeaksOverThreshold
@@ -366,9 +366,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
             self.energy_ = WindowEnergy(self.embedding_.nested_groups()).fit(rows)
             self._energy_units = [_unit(part) for part in self.energy_.held_out_.T]
             evidence = self._joined(evidence, self.energy_.held_out_)
-        width = self.embedding_.reach
-        owner = self.embedding_.owner_ if self.n_features_in_ > 1 else np.arange(rows.shape[1])
-        self._responsibility = Responsibility(owner, 2 * width + 1 if self.n_features_in_ > 1 else 1).fit(rows)
+        one = self.n_features_in_ == 1
+        owner = np.arange(rows.shape[1]) if one else self.embedding_.owner_
+        widths = (1,) if one else episode_widths(rows.shape[0])
+        self._responsibility = Responsibility(owner, widths).fit(rows)
         return evidence
 
     def _detector_part(self, rows: Floats) -> Floats:

@@ -24,7 +24,7 @@ numbers = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 @given(st.lists(numbers, min_size=1, max_size=60), st.sampled_from([5.0, 20.0, 1e9]))
 def test_novelty_is_the_distance_to_the_nearest_remembered_value(values: list[float], memory: float) -> None:
     book = np.zeros(BOOK_SIZE)
-    found = [novelty(book, value, float(row), memory) for row, value in enumerate(values)]
+    found = [novelty(book, 0, value, float(row), memory) for row, value in enumerate(values)]
     assert found == naive_novelty(values, memory)
 
 
@@ -33,9 +33,9 @@ def test_a_full_book_keeps_its_order_its_range_and_most_of_its_detail() -> None:
     book = np.zeros(BOOK_SIZE)
     values = rng.normal(size=600)
     for row, value in enumerate(values):
-        novelty(book, value, float(row), 1e9)
+        novelty(book, 0, value, float(row), 1e9)
     count = int(book[0])
-    kept = book[2 : 2 + count]
+    kept = book[3 : 3 + count]
     assert count < BOOK
     assert np.all(np.diff(kept) > book[1])
     assert np.abs(kept[:, None] - values[None, :]).min(axis=0).max() < 3 * book[1]
@@ -47,7 +47,7 @@ def test_a_full_book_keeps_its_order_its_range_and_most_of_its_detail() -> None:
 @given(st.lists(st.floats(0, 1e6).map(lambda x: round(x, 3)), min_size=1, max_size=55))
 def test_rarity_is_the_rank_while_everything_is_kept(values: list[float]) -> None:
     extremes = np.zeros(EXTREMES_SIZE)
-    assert [rarity(extremes, value, 1e9) for value in values] == pytest.approx(naive_rarity(values))
+    assert [rarity(extremes, 0, value, 1e9) for value in values] == pytest.approx(naive_rarity(values))
 
 
 def test_rarity_beyond_everything_is_the_tail_of_a_power_law() -> None:
@@ -55,19 +55,19 @@ def test_rarity_beyond_everything_is_the_tail_of_a_power_law() -> None:
     values = (rng.pareto(2.0, 400) + 1).tolist()
     extremes = np.zeros(EXTREMES_SIZE)
     for value in values:
-        rarity(extremes, value, 1e9)
+        rarity(extremes, 0, value, 1e9)
     highest = max(values)
     for factor in (1.5, 10.0, 1e6):
-        found = rarity(extremes.copy(), factor * highest, 1e9)
+        found = rarity(extremes.copy(), 0, factor * highest, 1e9)
         assert found == pytest.approx(naive_hill(values, factor * highest))
-    assert rarity(extremes.copy(), 1e300, 1e9) >= 1e-12
+    assert rarity(extremes.copy(), 0, 1e300, 1e9) >= 1e-12
 
 
 def test_rarity_of_ordinary_values_falls_with_the_value() -> None:
     extremes = np.zeros(EXTREMES_SIZE)
     for value in range(1, 301):
-        rarity(extremes, float(value), 1e9)
-    found = [rarity(extremes.copy(), value, 1e9) for value in (0.0, 50.0, 150.0, 172.9, 174.0, 250.0, 300.0)]
+        rarity(extremes, 0, float(value), 1e9)
+    found = [rarity(extremes.copy(), 0, value, 1e9) for value in (0.0, 50.0, 150.0, 172.9, 174.0, 250.0, 300.0)]
     assert found[0] == 1.0
     assert np.all(np.diff(found) < 0)
     assert found[-2] == pytest.approx(52 / 301)
@@ -76,7 +76,7 @@ def test_rarity_of_ordinary_values_falls_with_the_value() -> None:
 def test_rarity_forgets_half_after_two_horizons() -> None:
     extremes = np.zeros(EXTREMES_SIZE)
     for value in range(200):
-        rarity(extremes, float(value), 100.0)
+        rarity(extremes, 0, float(value), 100.0)
     assert extremes[0] == 100.0
     assert extremes[COUNT] == KEPT // 2
     assert np.all(np.diff(extremes[2 : 2 + KEPT // 2]) > 0)
@@ -85,8 +85,8 @@ def test_rarity_forgets_half_after_two_horizons() -> None:
 
 def test_rarity_of_nothing_but_zeros_is_one() -> None:
     extremes = np.zeros(EXTREMES_SIZE)
-    assert {rarity(extremes, 0.0, 1e9) for _ in range(200)} == {1.0}
-    assert rarity(extremes, 1.0, 1e9) == pytest.approx(1 / 201)  # no power law fits zeros
+    assert {rarity(extremes, 0, 0.0, 1e9) for _ in range(200)} == {1.0}
+    assert rarity(extremes, 0, 1.0, 1e9) == pytest.approx(1 / 201)  # no power law fits zeros
 
 
 @short

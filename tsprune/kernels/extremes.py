@@ -6,7 +6,8 @@ extreme can have a p-value below the reciprocal of the number; a value below all
 between that of the smallest one kept and 1. The past fades: after two horizons every second value goes and the number
 is halved.
 
-A list of extremes is a vector (EXTREMES_SIZE,): number of all, number kept, the kept values in rising order.
+A list of extremes is a part of a vector, EXTREMES_SIZE long: number of all, number kept, the kept values in rising
+order.
 
 References
 ----------
@@ -35,57 +36,60 @@ _P_MIN = 1e-12
 
 
 @njit(cache=True, error_model="numpy")
-def _tail(extremes: Floats, value: float) -> float:
+def _tail(state: Floats, extremes: int, value: float) -> float:
     """Return the p-value of a value above all kept ones."""
-    total, count = extremes[TOTAL], int(extremes[COUNT])
+    total, count = state[extremes + TOTAL], int(state[extremes + COUNT])
     k = min(max(_TAIL_COUNT, int(_TAIL_SHARE * total)), count - 1)
     p: float = 1.0 / (total + 1.0)
     if total < _TAIL_TOTAL or k < _TAIL_COUNT:
         return p
-    threshold: float = extremes[VALUES + count - 1 - k]
+    threshold: float = state[extremes + VALUES + count - 1 - k]
     if not threshold > 0.0:
         return p
     logs: float = 0.0
     for j in range(count - k, count):
-        logs += math.log(extremes[VALUES + j] / threshold)
+        logs += math.log(state[extremes + VALUES + j] / threshold)
     shape = max(logs / k, _MIN_SHAPE)
     tail: float = k / (total + 1.0) * (value / threshold) ** (-1.0 / shape)
     return max(min(p, tail), _P_MIN)
 
 
 @njit(cache=True, error_model="numpy")
-def rarity(extremes: Floats, value: float, horizon: float) -> float:
-    """Return the p-value of a value >= 0 among those before, in [1e-12, 1], and learn it."""
-    total, count = extremes[TOTAL], int(extremes[COUNT])
-    extremes[TOTAL] = total + 1.0
-    if count == KEPT and value <= extremes[VALUES]:
-        smallest = extremes[VALUES]
+def rarity(state: Floats, extremes: int, value: float, horizon: float) -> float:
+    """Return the p-value of a value >= 0 among those before, in [1e-12, 1], and learn it.
+
+    `state` (n,) holds the list from place `extremes` on.
+    """
+    total, count = state[extremes + TOTAL], int(state[extremes + COUNT])
+    state[extremes + TOTAL] = total + 1.0
+    if count == KEPT and value <= state[extremes + VALUES]:
+        smallest = state[extremes + VALUES]
         edge = (KEPT + 1.0) / (total + 1.0)
         p = edge + (1.0 - edge) * (1.0 - value / smallest) if smallest > 0.0 else 1.0
     else:
         low, high = 0, count
         while low < high:
             middle = (low + high) // 2
-            if extremes[VALUES + middle] < value:
+            if state[extremes + VALUES + middle] < value:
                 low = middle + 1
             else:
                 high = middle
-        extremes[TOTAL] = total
-        p = (count - low + 1.0) / (total + 1.0) if low < count or count == 0 else _tail(extremes, value)
-        extremes[TOTAL] = total + 1.0
+        state[extremes + TOTAL] = total
+        p = (count - low + 1.0) / (total + 1.0) if low < count or count == 0 else _tail(state, extremes, value)
+        state[extremes + TOTAL] = total + 1.0
         if count == KEPT:
             for k in range(low - 1):
-                extremes[VALUES + k] = extremes[VALUES + k + 1]
-            extremes[VALUES + low - 1] = value
+                state[extremes + VALUES + k] = state[extremes + VALUES + k + 1]
+            state[extremes + VALUES + low - 1] = value
         else:
             for k in range(count, low, -1):
-                extremes[VALUES + k] = extremes[VALUES + k - 1]
-            extremes[VALUES + low] = value
-            extremes[COUNT] = count + 1.0
-    if extremes[TOTAL] >= 2.0 * horizon:
-        extremes[TOTAL] *= 0.5
-        kept = int(extremes[COUNT]) // 2
+                state[extremes + VALUES + k] = state[extremes + VALUES + k - 1]
+            state[extremes + VALUES + low] = value
+            state[extremes + COUNT] = count + 1.0
+    if state[extremes + TOTAL] >= 2.0 * horizon:
+        state[extremes + TOTAL] *= 0.5
+        kept = int(state[extremes + COUNT]) // 2
         for k in range(kept):
-            extremes[VALUES + k] = extremes[VALUES + 2 * k + 1]
-        extremes[COUNT] = kept
+            state[extremes + VALUES + k] = state[extremes + VALUES + 2 * k + 1]
+        state[extremes + COUNT] = kept
     return p

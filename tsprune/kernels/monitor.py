@@ -186,9 +186,8 @@ def _strength(p: float) -> float:
 @njit(cache=True, error_model="numpy")
 def _evidence(row: Floats, view: int, value: float, memory: float) -> float:
     """Return how new a view's value is, as the strength of its p-value, and learn it."""
-    book = row[M_BOOKS + view * BOOK_SIZE : M_BOOKS + (view + 1) * BOOK_SIZE]
-    extremes = row[M_EXTREMES + view * EXTREMES_SIZE : M_EXTREMES + (view + 1) * EXTREMES_SIZE]
-    return _strength(rarity(extremes, max(novelty(book, value, row[M_SEEN], memory), 0.0), memory))
+    distance = novelty(row, M_BOOKS + view * BOOK_SIZE, value, row[M_SEEN], memory)
+    return _strength(rarity(row, M_EXTREMES + view * EXTREMES_SIZE, max(distance, 0.0), memory))
 
 
 @njit(cache=True, error_model="numpy")
@@ -216,7 +215,7 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
     row[M_ABSENT] = absent
     for k in range(3, PER_METRIC):
         result[k] = 0.0
-    p = rarity(row[M_ABSENCES : M_ABSENCES + EXTREMES_SIZE], absent, memory)
+    p = rarity(row, M_ABSENCES, absent, memory)
     best = _VIEW_WEIGHT * _strength(p) if absent > 0.0 else 0.0
     result[C_MISSING] = best
     typical = _slot_median(row, slot, work) if params[P_SEASON] > 0.0 else math.nan

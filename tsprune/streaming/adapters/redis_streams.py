@@ -91,7 +91,7 @@ class RedisStream:
                 if number <= done:
                     self._client.xack(self.stream, self.group, name)
                     self._delivered.pop()
-                elif fields is not None:  # None: deleted from the stream while pending
+                elif fields:  # none: deleted from the stream while pending
                     yield Line(_text(fields), progress.offset, name.decode())
 
     def acknowledge(self, progress: Progress) -> None:

@@ -24,6 +24,7 @@ Smoother = Callable[[Floats], Floats]
 SHORTEST = 50  # values; with fewer, chance decides what predicts better
 _SPACING = 8  # every 8th value is left out at a time
 _MAX_ORDER = 6  # of the autoregressions; positions nearer to the ends are not left out
+_N_RECENT = 4096  # known values that variances are fitted to and evidence is taken from: the last ones
 _N_LEFT_OUT = 4000  # values; more make the test no sharper than it need be
 _SHIFTS = 8  # circular shifts averaged: Coifman, Donoho (1995)
 _N_LAGS = 20
@@ -70,7 +71,8 @@ def choose_denoiser(y: Floats, *, methods: tuple[str, ...], alpha: float | None,
     Parameters
     ----------
     y : ndarray of shape (n_timepoints,)
-        At least `SHORTEST` finite values that differ; NaN is missing.
+        At least `SHORTEST` finite values that differ; NaN is missing. The variances of the local level and all
+        evidence are those of the last 4096 known values; all values are denoised.
     methods : tuple of {"kalman", "wavelet"}
         Candidates.
     alpha : float or None
@@ -96,27 +98,30 @@ def choose_denoiser(y: Floats, *, methods: tuple[str, ...], alpha: float | None,
     """
     from scipy.stats import norm
 
-    found = _fit_level(y, "local level")
+    recent = y[np.flatnonzero(np.isfinite(y))[-_N_RECENT:][0] :]
+    if np.nanmax(recent) == np.nanmin(recent):
+        return Denoised("none", y, 0.0, 1.0, LocalLevel(0.0, 0.0))
+    found = _fit_level(recent, "local level")
     level = LocalLevel(*found.variances)
-    doubt = _bayes_factor_of_no_noise(y, found)
+    doubt = _bayes_factor_of_no_noise(recent, found)
     if alpha is not None and doubt >= alpha:
         return Denoised("none", y, 0.0, doubt, level)
     smoothers: dict[str, Smoother] = {
         "kalman": lambda z: kalman_smooth(z, level),
         "wavelet": lambda z: wavelet_shrink(z, wavelet),
     }
-    folds = _folds(y)
-    keep = (y - _neighbour_prediction(y))[np.concatenate(folds)] ** 2
+    folds = _folds(recent)
+    keep = (recent - _neighbour_prediction(recent))[np.concatenate(folds)] ** 2
     best, gain, p_value = methods[0], -np.inf, 1.0
-    for method in methods:
-        losses = np.concatenate([_left_out_loss(y, fold, smoothers[method]) for fold in folds])
+    for method in methods if keep.size else ():
+        losses = np.concatenate([_left_out_loss(recent, fold, smoothers[method]) for fold in folds])
         saved = keep - losses
         spread = float(np.std(saved)) / math.sqrt(saved.size)
-        share = float(saved.mean()) / float(keep.mean()) if keep.any() else -np.inf
+        share = float(saved.mean()) / float(keep.mean()) if keep.any() else 0.0
         if share > gain:
             z = float(saved.mean()) / spread if spread > 0.0 else 0.0
             best, gain, p_value = method, share, min(1.0, len(methods) * float(norm.sf(z)))
-    p_value = max(p_value, doubt)
+    gain, p_value = gain if keep.any() else 0.0, max(p_value, doubt)
     if alpha is not None and p_value >= alpha:
         return Denoised("none", y, gain, p_value, level)
     return Denoised(best, smoothers[best](y), gain, p_value, level)

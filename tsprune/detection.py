@@ -6,7 +6,6 @@ lower = more abnormal, labels -1 / +1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,12 +28,12 @@ from detectors.parameters import (
     real,
     sequence_of,
 )
-from detectors.report import PruningRecord, PruningReport
+from detectors.report import PruningReport
 from tsprune.embedding import SeriesEmbedding, embedding_scales
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.responsibility import Responsibility, episode_widths
 from tsprune.score_smoothing import smooth_scores, smoothing_widths
-from tsprune.seasonal_profile import SeasonalProfile, unexplained_by_others
+from tsprune.seasonal_profile import SeasonalProfiles
 from tsprune.thresholds import PeaksOverThreshold
 from tsprune.time_grid import TimeGrid
 from tsprune.validation import SeriesInput, read_series
@@ -46,12 +45,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _MIN_TIMEPOINTS = 20  # fewer rows are no sample of windows
-_LONGEST_GRID = 4  # positions per row
 _DETECTOR_WEIGHT = 1 / 3  # against the mean of the energies
 _FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
-class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class SeriesDetector(OutlierMixin, BaseEstimator):
     """Detect anomalies in one series or several that are judged jointly.
 
     The chain: confirmed seasons are removed; every time point becomes a row of features of several scales (level,
@@ -87,8 +85,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         Seasons and features, removed and kept.
     offset_ : float
         Scores below it are outliers.
+    seasons_ : SeasonalProfiles
+        What was removed from every series.
     periods_ : tuple of int
-        Seasons removed from any series.
+        Lengths of those seasons, in samples.
     feature_names_out_ : list of str
         Names of the embedded features.
     n_features_in_ : int
@@ -181,8 +181,9 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self._is_timed = series.time is not None
         position = self._place(series)
         self._last = int(position[-1])
-        self._find_seasons(series.values, position)
-        values = self._without_seasons(series.values, position)
+        self.seasons_ = SeasonalProfiles.fit(series.values, position, self.series_names_, self.period)
+        self.periods_ = self.seasons_.periods
+        values = self.seasons_.remove(series.values, position)
         n = series.n_timepoints
         self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
         rows = self.embedding_.fit_transform(values, series.names)
@@ -283,7 +284,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         if series.time is None:
             self._check_same(series.values)
         position = self._place(series)
-        values = self._without_seasons(series.values, position)
+        values = self.seasons_.remove(series.values, position)
         n_context = self._context.shape[0] if position[0] == self._last + 1 else 0
         if n_context:
             values = np.vstack((self._context, values))
@@ -301,49 +302,6 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
                 f"{self._fitted.shape[0]} + n))."
             )
 
-    def _find_seasons(self, values: Floats, position: Integers) -> None:
-        """Confirm the seasons of every column; set `_profiles`, `periods_` and the records."""
-        self._profiles: list[list[SeasonalProfile]] = []
-        self._season_records: list[PruningRecord] = []
-        unexplained = unexplained_by_others(values) if values.shape[1] > 1 and self.period is not None else values
-        for k, name in enumerate(self.series_names_):
-            rest, judged, profiles = values[:, k], unexplained[:, k], []
-            for period in self._periods(rest, position):
-                profile, record = SeasonalProfile.fit(rest, position, period, name, unexplained=judged)
-                self._season_records.append(record)
-                if profile is not None:
-                    profiles.append(profile)
-                    rest = rest - profile.at(position)
-                    judged = judged if values.shape[1] > 1 else rest
-            self._profiles.append(profiles)
-        self.periods_ = tuple(sorted({p.period for profiles in self._profiles for p in profiles}))
-
-    def _periods(self, column: Floats, position: Integers) -> Sequence[int]:
-        """Candidate periods of a column, longest last."""
-        if self.period is None:
-            return ()
-        if self.period != "auto":
-            asked = [self.period] if np.isscalar(self.period) else list(self.period)
-            return sorted(int(p) for p in asked)
-        from tsprune.periods import find_periods
-
-        span = int(position[-1]) + 1
-        if span > _LONGEST_GRID * column.size:  # hardly any position is observed: no grid to count cycles on
-            return ()
-        regular = np.full(span, np.nan)
-        regular[position] = column
-        return sorted(int(p) for p in find_periods(regular))
-
-    def _without_seasons(self, values: Floats, position: Integers) -> Floats:
-        """Values (n_timepoints, n_series) less the confirmed seasons."""
-        if not any(self._profiles):
-            return values
-        rest = values.copy()
-        for column, profiles in enumerate(self._profiles):
-            for profile in profiles:
-                rest[:, column] -= profile.at(position)
-        return rest
-
     def _fit_detector(self, rows: Floats) -> Floats:
         """Fit detector and energy on features (n_timepoints, n_features); return their evidence (n_timepoints,)."""
         detector = PrunedIsolationForest() if self.detector is None else clone(self.detector)
@@ -354,7 +312,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
         frame = pd.DataFrame(rows, columns=self.feature_names_out_)
         self.detector_ = detector.fit(frame)
         self.support_ = np.asarray(self.detector_.support_, dtype=bool)
-        reports = [*self._season_records, *self.detector_.report_.records]
+        reports = [*self.seasons_.records, *self.detector_.report_.records]
         self.report_ = PruningReport(
             reports, subject="components and features", guards=list(self.detector_.report_.guards)
         )
@@ -385,7 +343,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scik
     def _joined(self, evidence: Floats, energies: Floats) -> Floats:
         """Evidence (n_rows,) of the detector joined with the energies (n_rows, n_groups)."""
         parts = [_in_units(e, unit) for e, unit in zip(energies.T, self._energy_units, strict=True)]
-        return (1.0 - _DETECTOR_WEIGHT) * np.mean(parts, axis=0) + _DETECTOR_WEIGHT * evidence
+        joined = (1.0 - _DETECTOR_WEIGHT) * np.mean(parts, axis=0) + _DETECTOR_WEIGHT * evidence
+        return np.asarray(joined, dtype=np.float64)
 
     def _threshold(self, abnormality: Floats) -> float:
         """The abnormality (of training: (n_timepoints,)) from which a time point is an outlier."""

@@ -135,7 +135,7 @@ class SeriesEmbedding:
         sqrt(2 log n): how far a series moves that never moved tells nothing without a unit to measure it in.
         """
         moved = raw - self.center_
-        scaled = np.clip(moved / self.scale_, -_LIMIT, _LIMIT)
+        scaled: Floats = np.clip(moved / self.scale_, -_LIMIT, _LIMIT)
         if self._flat.any():
             novel = np.sign(moved) * self._novelty * (np.abs(moved) > self._resolution)
             scaled[:, self._flat] = novel[:, self._flat]

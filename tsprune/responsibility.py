@@ -77,4 +77,4 @@ class Responsibility:
         belongs[np.arange(self.owner.size), self.owner] = 1.0
         parts = deviation @ belongs
         logs = [np.log(maximum_filter1d(parts, width, axis=0, mode="nearest") + _TINY) for width in self.widths]
-        return np.maximum(np.exp(np.mean(logs, axis=0)) - _TINY, 0.0)
+        return np.asarray(np.maximum(np.exp(np.mean(logs, axis=0)) - _TINY, 0.0))

@@ -9,20 +9,23 @@ more than a calendar.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.report import PruningRecord
 
-__all__ = ["SeasonalProfile", "unexplained_by_others"]
+__all__ = ["SeasonalProfile", "SeasonalProfiles"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _MIN_CYCLES = 4  # two of either half
 _MIN_GAIN = 0.3  # of the mean absolute deviation, on cycles the profile has not seen
+_LONGEST_GRID = 4  # positions per row; with fewer rows than that there is no grid to count cycles on
 _RIDGE = 0.1  # of the variance, for the regression on the other series
 
 
@@ -87,7 +90,80 @@ class SeasonalProfile:
         return self.values[position % self.period]
 
 
-def unexplained_by_others(values: Floats) -> Floats:
+@dataclass(frozen=True)
+class SeasonalProfiles:
+    """The confirmed seasons of every series.
+
+    Attributes
+    ----------
+    profiles : tuple of tuples of SeasonalProfile
+        Per series.
+    records : tuple of PruningRecord
+        Every decision.
+    """
+
+    profiles: tuple[tuple[SeasonalProfile, ...], ...]
+    records: tuple[PruningRecord, ...]
+
+    @classmethod
+    def fit(cls, values: Floats, position: Integers, names: Sequence[str], period: Any) -> SeasonalProfiles:
+        """Confirm the seasons of `values` (n_timepoints, n_series) at `position` (n_timepoints,).
+
+        Parameters
+        ----------
+        values, position : ndarray
+        names : sequence of str
+        period : "auto", None, int or sequence of int
+            As in `SeriesDetector`.
+        """
+        if period is None:
+            return cls(((),) * values.shape[1], ())
+        several = values.shape[1] > 1
+        unexplained = _unexplained_by_others(values) if several else values
+        found, records = [], []
+        for k, name in enumerate(names):
+            rest, judged, profiles = values[:, k], unexplained[:, k], []
+            for length in _candidates(rest, position, period):
+                profile, record = SeasonalProfile.fit(rest, position, length, name, unexplained=judged)
+                records.append(record)
+                if profile is not None:
+                    profiles.append(profile)
+                    rest = rest - profile.at(position)
+                    judged = judged if several else rest
+            found.append(tuple(profiles))
+        return cls(tuple(found), tuple(records))
+
+    @property
+    def periods(self) -> tuple[int, ...]:
+        """Lengths of the confirmed seasons of any series, increasing."""
+        return tuple(sorted({p.period for profiles in self.profiles for p in profiles}))
+
+    def remove(self, values: Floats, position: Integers) -> Floats:
+        """Return `values` (n_timepoints, n_series) less the confirmed seasons."""
+        if not any(self.profiles):
+            return values
+        rest = values.copy()
+        for column, profiles in enumerate(self.profiles):
+            for profile in profiles:
+                rest[:, column] -= profile.at(position)
+        return rest
+
+
+def _candidates(column: Floats, position: Integers, period: Any) -> list[int]:
+    """Lengths to try on a column (n_timepoints,), increasing."""
+    if period != "auto":
+        return sorted(int(p) for p in np.atleast_1d(period))
+    from tsprune.periods import find_periods
+
+    span = int(position[-1]) + 1
+    if span > _LONGEST_GRID * column.size:
+        return []
+    regular = np.full(span, np.nan)
+    regular[position] = column
+    return sorted(int(p) for p in find_periods(regular))
+
+
+def _unexplained_by_others(values: Floats) -> Floats:
     """Return what a ridge regression on the other series leaves of each one, same shape as `values` (2-dimensional).
 
     Missing values count as the mean of their series; the residuals are in deviations of the series.
@@ -104,13 +180,14 @@ def _phase_medians(column: Floats, phase: Integers, period: int) -> Floats:
     """Median of each phase less that of all (period,); 0 where a phase has no value."""
     present = ~np.isnan(column)
     values, where = column[present], phase[present]
-    order = np.argsort(where, kind="stable")
+    order = np.lexsort((values, where))
+    ordered = values[order]
     bounds = np.searchsorted(where[order], np.arange(period + 1))
-    ordered, middle = values[order], float(np.median(values))
+    first, count = bounds[:-1], np.diff(bounds)
+    seen = count > 0
     profile = np.zeros(period)
-    for k in range(period):
-        if bounds[k + 1] > bounds[k]:
-            profile[k] = float(np.median(ordered[bounds[k] : bounds[k + 1]])) - middle
+    low, high = (first + (count - 1) // 2)[seen], (first + count // 2)[seen]
+    profile[seen] = (ordered[low] + ordered[high]) / 2.0 - np.median(values)
     return profile
 
 

@@ -98,13 +98,14 @@ class PeaksOverThreshold:
         values = np.asarray(abnormality, dtype=np.float64)
         n = self.reference.size
         at_least = n - np.searchsorted(self.reference, values, side="left")
-        body: Floats = (at_least + 1.0) / (n + 1.0)
+        body: Floats = np.asarray((at_least + 1.0) / (n + 1.0), dtype=np.float64)
         if self.scale <= 0.0:
             return body
         excess = np.maximum(values - self.start, 0.0)
         log_tail = math.log(self.share) + _log_survival(excess, self.shape, self.scale)
         floor = np.finfo(np.float64).tiny
-        return np.where(values > self.start, np.maximum(np.exp(np.minimum(log_tail, 0.0)), floor), body)
+        tail = np.maximum(np.exp(np.minimum(log_tail, 0.0)), floor)
+        return np.asarray(np.where(values > self.start, tail, body))
 
     def quantile(self, p: float) -> float:
         """Return the abnormality that is passed with probability `p`.
@@ -121,7 +122,7 @@ class PeaksOverThreshold:
         ratio = self.share / p
         if abs(self.shape) < 1e-9:
             return self.start + self.scale * math.log(ratio)
-        return self.start + self.scale / self.shape * (ratio**self.shape - 1.0)
+        return float(self.start + self.scale / self.shape * (ratio**self.shape - 1.0))
 
 
 def _fit_excesses(excesses: Floats) -> tuple[float, float]:

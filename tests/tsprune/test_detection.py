@@ -110,7 +110,7 @@ def test_a_detector_of_the_caller_is_what_scores():
     y = _with_burst()
     detector = SeriesDetector(LocalOutlierFactor(novelty=True), smoothing=None).fit(y)
     assert type(detector.detector_).__name__ == "PrunedDetector"
-    rows = detector.embedding_.transform(detector._without_seasons(y[:, None], np.arange(600)))
+    rows = detector.embedding_.transform(detector.seasons_.remove(y[:, None], np.arange(600)))
     engine = detector.detector_.detector_
     expected = engine.score_samples(rows[:, detector.support_])
     np.testing.assert_allclose(np.corrcoef(detector.score_samples(y), expected)[0, 1], 1.0)

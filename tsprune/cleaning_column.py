@@ -12,6 +12,7 @@ from tsprune.cleaning_flat import flat_runs
 from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
 from tsprune.cleaning_points import find_patches
 from tsprune.imputation import interpolate_rows
+from tsprune.kernels.patches import innovations
 
 __all__ = ["Change", "ColumnCleaning", "clean_column", "runs"]
 
@@ -118,7 +119,14 @@ def clean_column(
     if (wrong | missing).any():
         if model is None and trusted.sum() >= _SHORTEST and np.ptp(x[trusted]) > 0:
             model = fit_model(x, wrong, periods)
-        filled, standard_error = _fill(x, wrong | missing, model)
+        rows = wrong | missing
+        if model is not None and _is_multiplicative(x, ~rows, model):
+            logs = np.log(np.where(rows, 1.0, x))
+            filled, relative = _fill(logs, rows, fit_model(np.where(rows, np.nan, logs), rows, periods))
+            filled = np.exp(np.clip(filled, logs[~rows].min() - 1.0, logs[~rows].max() + 1.0))
+            standard_error = filled * relative
+        else:
+            filled, standard_error = _fill(x, rows, model)
         out[wrong | missing] = filled[wrong | missing]
         if lower is not None or upper is not None:
             out = np.where(wrong | missing, np.clip(out, lower, upper), out)
@@ -153,3 +161,19 @@ def _fill(x: Floats, rows: Mask, model: SeriesModel | None) -> tuple[Floats, Flo
     a = np.where(rows, 0.0, x - season)
     filled, standard_error = interpolate_rows(a, model.phi, 1.0 / model.scale**2, rows)
     return filled + season, standard_error
+
+
+def _is_multiplicative(x: Floats, good: Mask, model: SeriesModel) -> bool:
+    """True where values are positive and the innovations grow with the level: log-log slope of spread on level > 1/2."""
+    if x[good].min() <= 0.0:
+        return False
+    size = np.abs(innovations(model.adjusted, model.phi))[good]
+    level = (x - innovations(model.adjusted, model.phi))[good]
+    order = np.argsort(level)
+    bins = [part for part in np.array_split(order, 10) if part.size >= 5]
+    levels = np.array([np.median(level[part]) for part in bins])
+    spreads = np.array([np.median(size[part]) for part in bins])
+    fine = (levels > 0.0) & (spreads > 0.0)
+    if fine.sum() < 5 or np.ptp(np.log(levels[fine])) < 0.5:
+        return False
+    return bool(np.polyfit(np.log(levels[fine]), np.log(spreads[fine]), 1)[0] > 0.5)

@@ -25,6 +25,8 @@ _PAIR_COST = 7.0  # chi-square that the second size of a pair must earn: log(n) 
 _FIRST_MATERIAL = 2.0  # the same in the first round, when only a robust scale is at hand
 _LONGEST = 48  # rows; longer blocks are levels
 _ROUNDS = 3
+_END = 7.0  # |z| of more than one row at the end, where the way back is not seen
+_EVENTS = 10  # large steps of the past that tell whether such steps go back
 _FDR = 0.1
 _MOST = 0.1  # share of points; a series with more "outliers" has another distribution, not outliers
 
@@ -105,7 +107,7 @@ def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tu
     steps = np.abs(sizes) / model.scale[starts]
     likely = _beyond_chance(starts, stops, steps, np.abs(zs), edges)
     by_chance = int((~likely).sum())
-    returning = _returns(starts, stops, steps, likely, edges)
+    returning = _returns(starts, stops, steps, np.abs(zs), likely, edges)
     patches = [
         Patch(int(a), int(b), float(s), float(z), THRESHOLD)
         for a, b, s, z, kept in sorted(zip(starts, stops, sizes, zs, likely & returning, strict=True))
@@ -160,17 +162,22 @@ def _beyond_chance(starts: Integers, stops: Integers, steps: Floats, zs: Floats,
     return kept
 
 
-def _returns(starts: Integers, stops: Integers, steps: Floats, kept: Mask, edges: Floats) -> Mask:
+def _returns(starts: Integers, stops: Integers, steps: Floats, zs: Floats, kept: Mask, edges: Floats) -> Mask:
     """False for patches that reach the last row where the past does not show that such steps go back (n_patches,).
 
     A step at the end may be a spike or a new level; the odds are those of the past: patches as large and of the same
-    class of length, against innovations as large that no patch explains.
+    class of length, against innovations as large that no patch explains; where few were as large, the largest there were.
     """
     fine = np.ones(starts.size, bool)
     n, lengths = edges.size, stops - starts
+    past = kept & (stops < n)
     for k in np.flatnonzero(stops >= n):
-        alike = kept & (stops < n) & (steps >= 0.8 * steps[k]) & ((lengths <= 2) if lengths[k] <= 2 else (lengths > 2))
-        back = int(alike.sum())
-        stayed = int((edges >= 0.8 * steps[k]).sum())
-        fine[k] = back + 1 >= 0.75 * (back + stayed + 2)  # Laplace's rule of succession: at least three in four go back
+        same = past & ((lengths <= 2) if lengths[k] <= 2 else (lengths > 2))
+        events = np.sort(np.r_[steps[same], edges[edges >= THRESHOLD]])
+        if events.size == 0 or (lengths[k] > 1 and zs[k] < _END):
+            fine[k] = False
+            continue
+        cut = min(0.8 * steps[k], events[-min(_EVENTS, events.size)])
+        back, stayed = int((steps[same] >= cut).sum()), int((edges >= cut).sum())
+        fine[k] = back + 1 >= 0.75 * (back + stayed + 2)  # Laplace's rule of succession: three in four go back
     return fine

@@ -27,6 +27,7 @@ SHORTEST_WINDOW = 12
 # standard normal quantiles of |jump|: the median, and the share of the series that shifts may occupy
 MEDIAN_QUANTILE, MEDIAN_NORMAL = 0.5, 0.6745
 WIDE_QUANTILE, WIDE_NORMAL = 0.8, 1.2816
+TINY = float(np.finfo(np.float64).tiny)
 # a step happens within this share of the window, and most of its size must
 ABRUPT_SHARE, ABRUPT_SIZE, ABRUPT_DEVIATIONS = 0.125, 0.6, 4.0
 # a jump that comes again with this share of its size, one or two periods away, belongs to the season
@@ -87,29 +88,47 @@ def find_steps(x: Floats, window: int, lasting: int, periods: Sequence[int] = ()
     median_of_seven(filled, smooth)
     smooth[missing] = np.nan
     steps: list[Step] = []
-    jump = np.empty(n)
+    jump, error = np.empty(n), np.empty(n)
     candidate = np.ones(n, dtype=bool)
     least = max(4, window // 3)
-    jumps(smooth, window, least, jump)
+    jumps(smooth, window, least, jump, error)
     while len(steps) < n // (2 * window):
-        peak = largest(jump, candidate)
+        peak = largest(jump, error, candidate)
         if peak < 0:
             break
-        statistic = abs(jump[peak]) / typical(jump, smooth)
+        statistic = abs(jump[peak]) / (error[peak] * typical(jump, smooth))
         p_value = tail_probability(statistic, n, window)
         if p_value > ALPHA:
             break
         first, last = max(0, peak - window), min(n, peak + window)
         where = best_break(smooth, first, last, least)
+        candidate[max(0, peak - window // 2) : peak + window // 2 + 1] = False
         if where < 0 or is_seasonal(jump, peak, periods) or not is_abrupt(smooth, where, window, jump[peak]):
-            candidate[max(0, peak - window // 2) : peak + window // 2 + 1] = False
             continue
-        height = float(jump[where]) if np.isfinite(jump[where]) else float(jump[peak])
+        height = height_at(filled, missing, where, window)
+        if height * np.sign(jump[peak]) < ABRUPT_SIZE * abs(jump[peak]):
+            continue
         steps.append(Step(where, height, float(statistic), p_value))
-        candidate[max(0, where - window // 4) : where + window // 4 + 1] = False
         smooth[where:] -= height
-        jumps(smooth, window, least, jump)
+        filled[where:] -= height
+        jumps(smooth, window, least, jump, error)
     return without_episodes(sorted(steps, key=lambda step: step.position), lasting)
+
+
+def height_at(x: Floats, missing: NDArray[np.bool_], where: int, window: int) -> float:
+    """Return the height of the step just before `where`: the line of the side after, minus that of the side before.
+
+    `x` (n_timepoints,) as observed. Each side has running medians of its own, mirrored at the step: medians across the
+    step would pull its two sides together.
+    """
+    ends = []
+    for first, last in ((max(0, where - window), where), (where, min(x.shape[0], where + window))):
+        known = first + np.flatnonzero(~missing[first:last])
+        padded = np.pad(x[known], 3, mode="symmetric")
+        medians = np.empty_like(padded)
+        median_of_seven(padded, medians)
+        ends.append(float(np.polynomial.polynomial.polyfit(known - (where - 0.5), medians[3:-3], 1)[0]))
+    return ends[1] - ends[0]
 
 
 def typical(jump: Floats, x: Floats) -> float:
@@ -118,7 +137,7 @@ def typical(jump: Floats, x: Floats) -> float:
     ranks = [int(MEDIAN_QUANTILE * (size.size - 1)), int(WIDE_QUANTILE * (size.size - 1))]
     middle, wide = np.partition(size, ranks)[ranks]
     rounding = 1e3 * np.finfo(np.float64).eps * float(np.nanmax(np.abs(x)))
-    return float(max(middle / MEDIAN_NORMAL, wide / WIDE_NORMAL, rounding, np.finfo(np.float64).tiny))
+    return float(max(middle / MEDIAN_NORMAL, wide / WIDE_NORMAL, rounding, TINY))
 
 
 def tail_probability(statistic: float, n_timepoints: int, window: int) -> float:
@@ -136,7 +155,8 @@ def tail_probability(statistic: float, n_timepoints: int, window: int) -> float:
 def is_seasonal(jump: Floats, peak: int, periods: Sequence[int]) -> bool:
     """True if the jump comes again one or two periods before or after: what is left of a season does."""
     near = [peak + k * period for period in periods for k in (-2, -1, 1, 2)]
-    others = [abs(jump[i]) for i in near if 0 <= i < jump.shape[0] and np.isfinite(jump[i])]
+    # of the same sign: a step has lobes of the other sign around it
+    others = [jump[i] * np.sign(jump[peak]) for i in near if 0 <= i < jump.shape[0] and np.isfinite(jump[i])]
     return bool(others) and max(others) > SEASONAL_SHARE * abs(jump[peak])
 
 
@@ -161,7 +181,10 @@ def is_abrupt(x: Floats, where: int, window: int, jump: float) -> bool:
         # a gap: the nearest known points of both sides
         before, after = np.flatnonzero(known[:where])[-short:], where + np.flatnonzero(known[where:])[:short]
         here = x[after].mean() - x[before].mean()
-    scale = float(np.nanmedian(np.abs(around))) / MEDIAN_NORMAL
+    # the whole series and the neighbourhood: what is left of a season may be rough here only
+    local = np.abs(around[max(0, where - short - 2 * window) : where - short + 2 * window])
+    rough = max(float(np.nanmedian(np.abs(around))), float(np.nanmedian(local)) if np.isfinite(local).any() else 0.0)
+    scale = rough / MEDIAN_NORMAL
     return bool(here * jump > 0 and abs(here) >= ABRUPT_SIZE * abs(jump) and abs(here) >= ABRUPT_DEVIATIONS * scale)
 
 

@@ -39,20 +39,32 @@ def direct_jump(x: np.ndarray, i: int, window: int, least: int) -> float:
     return ends[1] - ends[0]
 
 
+def direct_error(x: np.ndarray, i: int, window: int) -> float:
+    variance = 0.0
+    for side in (np.arange(i - window, i), np.arange(i, i + window)):
+        offsets = side[np.isfinite(x[side])] - i + 0.5
+        design = np.column_stack([np.ones_like(offsets), offsets])
+        variance += np.linalg.inv(design.T @ design)[0, 0]
+    return np.sqrt(variance)
+
+
 def test_jumps_are_those_of_two_lines() -> None:
     rng = np.random.default_rng(0)
     x = 1e3 + 0.1 * np.arange(120) + rng.normal(size=120)
     x[60:] += 8.0
     x[rng.random(120) < 0.15] = np.nan
     x[80:92] = np.nan
-    out = np.empty(120)
-    jumps(x, 12, 4, out)
+    out, error = np.empty((2, 120))
+    jumps(x, 12, 4, out, error)
     expected = np.full(120, np.nan)
     for i in range(12, 109):
         expected[i] = direct_jump(x, i, 12, 4)
     assert_array_equal(np.isnan(out), np.isnan(expected))
     known = np.isfinite(out)
     assert_allclose(out[known], expected[known], atol=1e-8)
+    assert_allclose(
+        error[known], [direct_error(x, i, 12) / direct_error(np.zeros(120), i, 12) for i in np.flatnonzero(known)]
+    )
 
 
 def test_best_break_is_where_two_lines_leave_least() -> None:
@@ -65,6 +77,7 @@ def test_best_break_is_where_two_lines_leave_least() -> None:
 
 def test_largest_skips_what_is_no_candidate() -> None:
     x = np.array([1.0, -5.0, np.nan, 3.0])
-    assert largest(x, np.ones(4, dtype=bool)) == 1
-    assert largest(x, np.array([True, False, True, True])) == 3
-    assert largest(np.full(3, np.nan), np.ones(3, dtype=bool)) == -1
+    assert largest(x, np.ones(4), np.ones(4, dtype=bool)) == 1
+    assert largest(x, np.array([1.0, 9.0, 1.0, 1.0]), np.ones(4, dtype=bool)) == 3
+    assert largest(x, np.ones(4), np.array([True, False, True, True])) == 3
+    assert largest(np.full(3, np.nan), np.ones(3), np.ones(3, dtype=bool)) == -1

@@ -53,14 +53,18 @@ def line_end(s0: float, s1: float, s2: float, t0: float, t1: float) -> float:
 
 
 @njit(cache=True)
-def jumps(x: Floats, window: int, least: int, out: Floats) -> None:
+def jumps(x: Floats, window: int, least: int, out: Floats, error: Floats) -> None:
     """Write the jump of `x` (n,) just before every point i to `out` (n,).
 
     The jump is the line through the `window` points from i on, minus the line through the `window` points before i,
-    both at i - 1/2. NaN where a side has less than `least` known points.
+    both at i - 1/2. NaN where a side has less than `least` known points. `error` (n,): the standard error of the jump
+    under white noise, in units of that of full windows; greater where points are missing.
     """
     n = x.shape[0]
     out[:] = np.nan
+    error[:] = 1.0
+    # variance of the end of a line through points at 1/2, 3/2, ..., both sides
+    full = 2.0 * (4.0 * window * window - 1.0) / (window * (window * window - 1.0))
     # moments about the moving middle i - 1/2, left (l) and right (r)
     l0, l1, l2, p0, p1 = 0.0, 0.0, 0.0, 0.0, 0.0
     r0, r1, r2, q0, q1 = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -116,6 +120,9 @@ def jumps(x: Floats, window: int, least: int, out: Floats) -> None:
                 q1 += u * come
         if l0 >= least and r0 >= least:
             out[i] = line_end(r0, r1, r2, q0, q1) - line_end(l0, l1, l2, p0, p1)
+            if l0 + r0 < 2.0 * window:
+                variance = l2 / (l0 * l2 - l1 * l1) + r2 / (r0 * r2 - r1 * r1)
+                error[i] = np.sqrt(variance / full)
 
 
 @njit(cache=True)
@@ -162,11 +169,11 @@ def best_break(x: Floats, first: int, last: int, least: int) -> int:
 
 
 @njit(cache=True)
-def largest(x: Floats, candidate: NDArray[np.bool_]) -> int:
-    """Return where the absolute value of `x` (n,) is largest among candidates, -1 if all are NaN."""
+def largest(x: Floats, error: Floats, candidate: NDArray[np.bool_]) -> int:
+    """Return where the absolute value of `x` / `error` (n,) is largest among candidates, -1 if all are NaN."""
     best, where = -1.0, -1
     for i in range(x.shape[0]):
-        size = abs(x[i])
+        size = abs(x[i]) / error[i]
         if size > best and candidate[i]:
             best, where = size, i
     return where

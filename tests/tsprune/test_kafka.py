@@ -1,10 +1,12 @@
 """Kafka against librdkafka's own mock brokers: offsets of the journal decide."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from servers import take
 
+from detectors.exceptions import InvalidParameterError
 from tsprune.exceptions import StoredStateError
 from tsprune.streaming.adapters.kafka import KafkaTopic
 from tsprune.streaming.journal import Progress
@@ -67,3 +69,36 @@ def test_another_topic_and_deleted_records_are_refused(cluster):
         source.check(Progress(lines=1, fingerprint="other", cursor='{"0": -5}'))
     source.acknowledge(Progress())
     source.close()
+
+
+class Scripted:
+    """Stands in for the client to answer what a broker in trouble answers."""
+
+    def __init__(self, answers, partitions=(0,)):
+        self.answers, self.partitions = iter(answers), dict.fromkeys(partitions)
+
+    def list_topics(self, topic, timeout):
+        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=self.partitions)})
+
+    def get_watermark_offsets(self, partition, timeout):
+        return 0, 5
+
+    def assign(self, partitions):
+        pass
+
+    def poll(self, pause):
+        return SimpleNamespace(error=lambda answer=next(self.answers): answer)
+
+
+def test_passing_trouble_is_waited_out_and_lasting_trouble_is_raised(cluster):
+    source = KafkaTopic("metrics", brokers=cluster[1])
+    source.close()
+    error = confluent_kafka.KafkaError
+    source._client = Scripted([error(error._TRANSPORT, "", False, True), error(error._AUTHENTICATION, "", True)])
+    lines = source.lines(Progress())
+    assert next(lines) is None
+    with pytest.raises(confluent_kafka.KafkaException):
+        next(lines)
+    source._client = Scripted([], partitions=())
+    with pytest.raises(InvalidParameterError, match="exist"):
+        next(source.lines(Progress()))

@@ -43,13 +43,14 @@ _LOG_ODDS = math.log(20.0)  # evidence against an outlier that ends the competit
 _LOG_LEAD = math.log(3.0)  # evidence of a step against a shift, or of a shift against a step
 _EPISODE_MAX = 12
 _NEAR = 5.0  # samples; shifts of the phase are small ones rather than large ones
+_NEGLIGIBLE = -36.0  # log of what no longer changes a sum
 _VISITS_MIN = 3.0  # of a phase whose surprise may be a shift: before, its own offset may be what is wrong
 
 
 @njit(cache=True)
-def _log_normal(z: float, deviation: float) -> float:
-    """Return the log density of a remainder of `z` deviations."""
-    return -0.5 * z * z - math.log(deviation) - 0.9189385332046727
+def _log_peak(deviation: float) -> float:
+    """Return the log density of a normal variable at its mean."""
+    return -math.log(deviation) - 0.9189385332046727
 
 
 @njit(cache=True)
@@ -91,7 +92,8 @@ def explain(state: Floats, value: float, phase: int, mean: float, season: float,
         _shift_priors(state)
     count = state[H_EPISODE]
     state[H_EPISODE] = count + 1.0
-    state[H_LOG_OUTLIER] += max(_log_normal(z, deviation), log_rare)
+    log_peak = _log_peak(deviation)
+    state[H_LOG_OUTLIER] += max(log_peak - 0.5 * z * z, log_rare)
     rest = value - season
     if state[H_DELTA] != state[H_HOME]:  # a step would mean that the shift was none
         rest = value - (state[offset_at(state, phase + int(state[H_HOME]))] - mean)
@@ -99,7 +101,8 @@ def explain(state: Floats, value: float, phase: int, mean: float, season: float,
         state[H_LOG_LEVEL] += -math.log(spread)
     else:
         widened = deviation * math.sqrt(1.0 + 1.0 / count)
-        state[H_LOG_LEVEL] += max(_log_normal((rest - state[H_NEW_LEVEL] / count) / widened, widened), log_rare)
+        gap = (rest - state[H_NEW_LEVEL] / count) / widened
+        state[H_LOG_LEVEL] += max(_log_peak(widened) - 0.5 * gap * gap, log_rare)
     state[H_NEW_LEVEL] += rest
     best = -1e300
     best_delta = int(state[H_DELTA])
@@ -111,16 +114,17 @@ def explain(state: Floats, value: float, phase: int, mean: float, season: float,
                     continue
                 delta = sign * distance
                 gap = (value - level - (state[offset_at(state, phase + delta)] - mean)) / deviation
-                state[base + delta] += max(_log_normal(gap, deviation), log_rare)
+                state[base + delta] += max(log_peak - 0.5 * gap * gap, log_rare)
                 if state[base + delta] > best and delta != int(state[H_DELTA]):
                     best = state[base + delta]
                     best_delta = delta
+        # among those that explain equally well, the one nearest to none has been taken; their evidence adds up
         total = 0.0
         for delta in range(-n_shift, n_shift + 1):
-            if delta != int(state[H_DELTA]):
-                total += math.exp(max(state[base + delta] - best, -700.0))
+            less = state[base + delta] - best
+            if less > _NEGLIGIBLE and delta != int(state[H_DELTA]):
+                total += math.exp(less)
         best += math.log(total)
-        # among those that explain equally well, the one nearest to none is taken by the order above
     outlier = state[H_LOG_OUTLIER]
     step_size = state[H_LOG_LEVEL]
     calm = abs(z) <= _LIMIT

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from detectors.exceptions import InvalidParameterError
 from tsprune.exceptions import StoredStateError
 from tsprune.streaming.journal import Progress
 from tsprune.streaming.runner import Line
@@ -73,9 +74,11 @@ class KafkaTopic:
 
     def lines(self, progress: Progress) -> Iterator[Line | None]:
         """Yield the messages behind the cursor."""
-        from confluent_kafka import KafkaError, KafkaException, TopicPartition
+        from confluent_kafka import KafkaException, TopicPartition
 
         partitions = sorted(self._client.list_topics(self.topic, timeout=self.timeout).topics[self.topic].partitions)
+        if not partitions:
+            raise InvalidParameterError(f"the topic must exist, got {self.topic!r}, which the brokers do not know.")
         following = _offsets(progress.cursor)
         for partition in partitions:
             following.setdefault(partition, self._ends(partition)[0])
@@ -86,11 +89,12 @@ class KafkaTopic:
             if message is None:
                 yield None
                 continue
-            if message.error():
-                if message.error().code() in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN):
-                    yield None
-                    continue
-                raise KafkaException(message.error())
+            error = message.error()
+            if error is not None:
+                if error.fatal() or not error.retriable():
+                    raise KafkaException(error)
+                yield None
+                continue
             following[message.partition()] = message.offset() + 1
             yield Line(message.value() or b"", 0, json.dumps({str(p): following[p] for p in sorted(following)}))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numba
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = ["CompiledDetector"]
 
 Floats = NDArray[np.float64]
 
+_MOST_THREADS = int(numba.get_num_threads())  # when numba was loaded: all it may use
 _ROWS_WORTH_THREADS = 256  # waking threads costs more than scoring fewer rows
 
 
@@ -41,7 +42,6 @@ class CompiledDetector(_PrunedOutlierDetector):
         The model as JSON values and arrays, and back.
     """
 
-    _stored_parameters: ClassVar[tuple[str, ...]] = ()
     prune_features: Any
     n_jobs: Any
     model_report_: PruningReport
@@ -97,7 +97,7 @@ class CompiledDetector(_PrunedOutlierDetector):
         """Lend as many of numba's threads as `n_jobs` asks for and `n_rows` are worth; True if more than one."""
         wanted = 1
         if self.n_jobs is not None and n_rows >= _ROWS_WORTH_THREADS:
-            wanted = min(effective_n_jobs(self.n_jobs), numba.config.NUMBA_NUM_THREADS)
+            wanted = min(effective_n_jobs(self.n_jobs), _MOST_THREADS)
         if wanted < 2:
             yield False
             return

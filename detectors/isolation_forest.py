@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.ensemble import IsolationForest
 from sklearn.utils import check_random_state
 
@@ -22,6 +21,7 @@ from detectors.model_pruning.trees import FlatForest, grow_until_stable, prune_f
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
+from detectors.tables import is_sparse
 
 __all__ = ["PrunedIsolationForest"]
 
@@ -166,7 +166,7 @@ class PrunedIsolationForest(CompiledDetector):
         """Grow, flatten and prune the forest."""
         engine = self._make_engine()
         history: list[float] = []
-        weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not sparse.issparse(X)
+        weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X)
         view = FeatureView.of(X) if weighted else None
         offered = X if view is None else view.offered(X)
         if self.reliability is None:
@@ -179,7 +179,7 @@ class PrunedIsolationForest(CompiledDetector):
             forest = forest.restated(*view.thresholds(forest.feature.astype(np.intp), forest.threshold.astype(float)))
         report = PruningReport([], "trees", figures={"nodes_before": forest.n_nodes, "nodes_after": forest.n_nodes})
         if self.prune_trees:
-            rows = X.toarray() if sparse.issparse(X) else X
+            rows = X.toarray() if is_sparse(X) else X
             rng = check_random_state(self.random_state)
             forest, report = prune_forest(forest, rows, fidelity=self.tree_fidelity, random_state=rng)
         if history:
@@ -208,7 +208,7 @@ class PrunedIsolationForest(CompiledDetector):
 
     def _score_kept(self, X: Any) -> Floats:
         """Scores (n_rows,) of the kept columns, sparse ones in blocks."""
-        if sparse.issparse(X):
+        if is_sparse(X):
             starts = range(0, X.shape[0], _SPARSE_ROWS)
             return np.concatenate([self._score_kept(X[i : i + _SPARSE_ROWS].toarray()) for i in starts])
         with self._threads(len(X)) as parallel:

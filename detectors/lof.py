@@ -15,7 +15,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
-from detectors.kernels.neighbors import lof_scores_parallel
+from detectors.kernels.local_outlier_factor import lof_scores_parallel
 from detectors.model_pruning.rows import METRIC_NAMES, Metric, ReferenceSet, decide_rows, stored_precision
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION

@@ -16,8 +16,8 @@ from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
 from detectors.feature_view import FeatureView
+from detectors.model_pruning.fidelity import rank_correlation
 from detectors.model_pruning.support_vectors import Expansion, reduce_vectors
-from detectors.model_pruning.trees import rank_correlation
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
@@ -211,7 +211,7 @@ class PrunedOneClassSVM(CompiledDetector):
             expansion = _expansion(self.detector_)
             self._own_offset_ = float(np.ravel(self.detector_.offset_)[0])
         else:
-            expansion, figures = self._fit_subsamples(X, sample_weight, rng)
+            expansion, figures = self._fit_subsamples(X, sample_weight, int(self.max_fit_rows), rng)
         self.n_iter_ = max(1, int(self.detector_.n_iter_))
         n_vectors = len(expansion.weights)
         report = PruningReport([], "support vectors", (), {"vectors_before": n_vectors, "vectors_after": n_vectors})
@@ -223,12 +223,12 @@ class PrunedOneClassSVM(CompiledDetector):
         self._install(expansion)
 
     def _fit_subsamples(
-        self, X: Floats, weights: Floats | None, rng: np.random.RandomState
+        self, X: Floats, weights: Floats | None, most: int, rng: np.random.RandomState
     ) -> tuple[Expansion, dict[str, Any]]:
         """The mean of two machines on disjoint subsamples that rank other rows alike."""
         order = rng.permutation(len(X))
-        judged = np.ascontiguousarray(X[order[self.max_fit_rows :][:2000]])
-        size = min(_FIRST_ROWS, self.max_fit_rows // 2)
+        judged = np.ascontiguousarray(X[order[most:][:2000]])
+        size = min(_FIRST_ROWS, most // 2)
         engine = self._make_engine()
         if self.gamma == "scale":  # of the whole table, as in a fit to all of its rows
             variance = float(X.var())
@@ -241,9 +241,9 @@ class PrunedOneClassSVM(CompiledDetector):
             one, two = (_expansion(machine) for machine in halves)
             r = rank_correlation(one.scores(judged), two.scores(judged))
             reliability = 2.0 * r / (1.0 + r) if r > 0 else 0.0
-            if reliability >= 0.99 or 2 * size >= self.max_fit_rows:
+            if reliability >= 0.99 or 2 * size >= most:
                 break
-            size = min(2 * size, self.max_fit_rows // 2)
+            size = min(2 * size, most // 2)
         vectors = np.vstack([one.vectors, two.vectors])
         mean = one.replaced(vectors, 0.5 * np.concatenate([one.weights, two.weights]), 0.0)
         self.detector_ = halves[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -9,7 +11,7 @@ __all__ = ["all_finite", "no_infinity"]
 
 
 @njit(cache=True)
-def all_finite(rows):
+def all_finite(rows: Any) -> Any:
     """True if no value of `rows` (n_rows, n_features) is NaN or infinite."""
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
@@ -19,7 +21,7 @@ def all_finite(rows):
 
 
 @njit(cache=True)
-def no_infinity(rows):
+def no_infinity(rows: Any) -> Any:
     """True if no value of `rows` (n_rows, n_features) is infinite; NaN may be there."""
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):

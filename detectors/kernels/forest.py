@@ -8,6 +8,8 @@ score does not depend on the rows around it or on the number of threads.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, prange
 
@@ -27,7 +29,7 @@ _TWO = np.uint32(2)
 
 
 @njit(cache=True)
-def _leaf(row, node, feature, threshold, child, missing_left):
+def _leaf(row: Any, node: Any, feature: Any, threshold: Any, child: Any, missing_left: Any) -> Any:
     """Leaf that one float32 row (n_features,) reaches from `node`."""
     while child[_TWO * node] != node:
         x = row[feature[node]]
@@ -39,7 +41,7 @@ def _leaf(row, node, feature, threshold, child, missing_left):
 
 
 @njit(cache=True)
-def _descend(block, nodes, height, feature, threshold, child):
+def _descend(block: Any, nodes: Any, height: Any, feature: Any, threshold: Any, child: Any) -> Any:
     """Move all rows of `block` (n, n_features), which hold no NaN, down to their leaves in `nodes` (n,)."""
     for _ in range(height):
         for i in range(nodes.shape[0]):  # no branches in here: a wrong guess costs more than the rows that wait
@@ -49,7 +51,19 @@ def _descend(block, nodes, height, feature, threshold, child):
 
 
 @njit(cache=True)
-def _add_block(rows, start, stop, feature, threshold, child, missing_left, value, roots, heights, out):
+def _add_block(
+    rows: Any,
+    start: Any,
+    stop: Any,
+    feature: Any,
+    threshold: Any,
+    child: Any,
+    missing_left: Any,
+    value: Any,
+    roots: Any,
+    heights: Any,
+    out: Any,
+) -> Any:
     """Add the leaf values of all trees to `out` (n_rows,) for rows start .. stop - 1."""
     n = stop - start
     block = np.empty((n, rows.shape[1]), np.float32)
@@ -75,7 +89,9 @@ def _add_block(rows, start, stop, feature, threshold, child, missing_left, value
 
 
 @njit(cache=True)
-def forest_depths(rows, feature, threshold, child, missing_left, value, roots, heights):
+def forest_depths(
+    rows: Any, feature: Any, threshold: Any, child: Any, missing_left: Any, value: Any, roots: Any, heights: Any
+) -> Any:
     """Sum of the leaf values over the trees.
 
     Parameters
@@ -102,7 +118,17 @@ def forest_depths(rows, feature, threshold, child, missing_left, value, roots, h
 
 
 @njit(cache=True)
-def forest_scores(rows, feature, threshold, child, missing_left, value, roots, heights, normaliser):
+def forest_scores(
+    rows: Any,
+    feature: Any,
+    threshold: Any,
+    child: Any,
+    missing_left: Any,
+    value: Any,
+    roots: Any,
+    heights: Any,
+    normaliser: Any,
+) -> Any:
     """Isolation-forest scores (n_rows,), lower = more abnormal: ``-2 ** (-sum of path lengths / normaliser)``.
 
     Arguments as in `forest_depths`; `normaliser` is the number of trees times the mean path length of an
@@ -115,7 +141,17 @@ def forest_scores(rows, feature, threshold, child, missing_left, value, roots, h
 
 
 @njit(cache=True, parallel=True)
-def forest_scores_parallel(rows, feature, threshold, child, missing_left, value, roots, heights, normaliser):
+def forest_scores_parallel(
+    rows: Any,
+    feature: Any,
+    threshold: Any,
+    child: Any,
+    missing_left: Any,
+    value: Any,
+    roots: Any,
+    heights: Any,
+    normaliser: Any,
+) -> Any:
     """`forest_scores` on numba's threads; the same numbers, bit by bit."""
     n_rows = rows.shape[0]
     out = np.zeros(n_rows)
@@ -130,7 +166,7 @@ def forest_scores_parallel(rows, feature, threshold, child, missing_left, value,
 
 
 @njit(cache=True)
-def forest_leaves(rows, feature, threshold, child, missing_left, roots):
+def forest_leaves(rows: Any, feature: Any, threshold: Any, child: Any, missing_left: Any, roots: Any) -> Any:
     """Number of the leaf of every row in every tree.
 
     Arguments as in `forest_depths`.
@@ -148,7 +184,7 @@ def forest_leaves(rows, feature, threshold, child, missing_left, roots):
 
 
 @njit(cache=True)
-def collapse_costs(child, value, counts):
+def collapse_costs(child: Any, value: Any, counts: Any) -> Any:
     """Price of replacing the subtree below every node by one leaf.
 
     The error of a node is the sum of squared differences between the leaf values of its rows and their mean. The
@@ -187,7 +223,7 @@ def collapse_costs(child, value, counts):
 
 
 @njit(cache=True)
-def preorder_links(leaf):
+def preorder_links(leaf: Any) -> Any:
     """Children, roots and heights of trees in preorder, from their leaves alone.
 
     Parameters

@@ -7,6 +7,8 @@ depend on the rows around it or on the number of threads.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, prange
 
@@ -22,7 +24,7 @@ _SMALLEST = -708.0  # exp below this is subnormal; it counts as 0
 
 
 @njit(cache=True)
-def _exponentials(x, n, bits):
+def _exponentials(x: Any, n: Any, bits: Any) -> Any:
     r"""Replace ``x[:n]``, all <= 0, by their exponentials; `bits` (>= n,) int64 is scratch.
 
     exp(x) = 2**k * exp(r) with \|r\| <= ln(2) / 2, exp(r) by its Taylor polynomial of degree 13: relative error
@@ -54,7 +56,7 @@ def _exponentials(x, n, bits):
 
 
 @njit(cache=True)
-def _squared_distances(row, vectors, start, n, sums):
+def _squared_distances(row: Any, vectors: Any, start: Any, n: Any, sums: Any) -> Any:
     """Squared distances of `row` (n_features,) to vectors start .. start + n - 1, into ``sums[:n]``."""
     sums[:n] = 0.0
     n_features = row.shape[0]
@@ -79,7 +81,7 @@ def _squared_distances(row, vectors, start, n, sums):
 
 
 @njit(cache=True)
-def _products(row, vectors, start, n, sums):
+def _products(row: Any, vectors: Any, start: Any, n: Any, sums: Any) -> Any:
     """Inner products of `row` (n_features,) with vectors start .. start + n - 1, into ``sums[:n]``."""
     sums[:n] = 0.0
     for feature in range(row.shape[0]):
@@ -90,7 +92,9 @@ def _products(row, vectors, start, n, sums):
 
 
 @njit(cache=True)
-def _row_score(row, vectors, weights, kind, gamma, coef0, degree, sums, bits):
+def _row_score(
+    row: Any, vectors: Any, weights: Any, kind: Any, gamma: Any, coef0: Any, degree: Any, sums: Any, bits: Any
+) -> Any:
     """The expansion at one row (n_features,); `sums` float64 and `bits` int64 (_TILE,) are scratch."""
     total = 0.0
     for start in range(0, weights.shape[0], _TILE):
@@ -129,7 +133,9 @@ def _row_score(row, vectors, weights, kind, gamma, coef0, degree, sums, bits):
 
 
 @njit(cache=True)
-def expansion_scores(rows, vectors, weights, intercept, kind, gamma, coef0, degree):
+def expansion_scores(
+    rows: Any, vectors: Any, weights: Any, intercept: Any, kind: Any, gamma: Any, coef0: Any, degree: Any
+) -> Any:
     """Values of a kernel expansion.
 
     Parameters
@@ -157,7 +163,9 @@ def expansion_scores(rows, vectors, weights, intercept, kind, gamma, coef0, degr
 
 
 @njit(cache=True, parallel=True)
-def expansion_scores_parallel(rows, vectors, weights, intercept, kind, gamma, coef0, degree):
+def expansion_scores_parallel(
+    rows: Any, vectors: Any, weights: Any, intercept: Any, kind: Any, gamma: Any, coef0: Any, degree: Any
+) -> Any:
     """`expansion_scores` on numba's threads; the same numbers, bit by bit."""
     n_rows = rows.shape[0]
     out = np.empty(n_rows)

@@ -1,4 +1,4 @@
-"""Nearest-neighbour kernels: brute force over transposed reference rows, and the local outlier factor on top.
+"""Nearest-neighbour kernels: brute force over transposed reference rows.
 
 References come as (n_features, n_references), so that the innermost loop runs over references; every row's result is
 computed by itself, in one order: it depends neither on the rows around it nor on the number of threads.
@@ -6,19 +6,21 @@ computed by itself, in one order: it depends neither on the rows around it nor o
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 __all__ = [
     "CHEBYSHEV", "EUCLIDEAN", "MANHATTAN", "MINKOWSKI",
-    "kth_distances", "lof_scores", "lof_scores_parallel", "nearest", "reach_means",
+    "dissimilarities", "distance", "insert", "kth_distances", "nearest", "reach_means", "smallest",
 ]  # fmt: skip
 
 EUCLIDEAN, MANHATTAN, CHEBYSHEV, MINKOWSKI = 0, 1, 2, 3
 
 
 @njit(cache=True)
-def _dissimilarities(row, references, metric, p, out):
+def dissimilarities(row: Any, references: Any, metric: Any, p: Any, out: Any) -> Any:
     """Monotone function of the distances of `row` (n_features,) to all references, into `out` (n_references,)."""
     n = references.shape[1]
     out[:] = 0.0
@@ -54,8 +56,8 @@ def _dissimilarities(row, references, metric, p, out):
 
 
 @njit(cache=True)
-def _distance(value, metric, p):
-    """Distance behind a value of `_dissimilarities`."""
+def distance(value: Any, metric: Any, p: Any) -> Any:
+    """Distance behind a value of `dissimilarities`."""
     if metric == EUCLIDEAN:
         return np.sqrt(value)
     if metric == MINKOWSKI:
@@ -64,7 +66,7 @@ def _distance(value, metric, p):
 
 
 @njit(cache=True)
-def _insert(values, own, numbers, lowest):
+def insert(values: Any, own: Any, numbers: Any, lowest: Any) -> Any:
     """The k smallest of `values`, number `own` left out, in order, into `numbers` and `lowest` (k,)."""
     k = numbers.shape[0]
     lowest[:] = np.inf
@@ -84,15 +86,15 @@ def _insert(values, own, numbers, lowest):
 
 
 @njit(cache=True)
-def _smallest(values, own, numbers, lowest, few, minima, candidates):
-    """As `_insert`, faster for many values: the k-th smallest of the minima of groups bounds the k-th smallest.
+def smallest(values: Any, own: Any, numbers: Any, lowest: Any, few: Any, minima: Any, candidates: Any) -> Any:
+    """As `insert`, faster for many values: the k-th smallest of the minima of groups bounds the k-th smallest.
 
     ``minima`` (n_groups >= k,) and ``candidates`` int64 (n_values,) are scratch, ``few`` int64 (k,) too.
     """
     n = values.shape[0]
     n_groups = minima.shape[0]
     if n < 3 * n_groups or own >= 0:
-        _insert(values, own, numbers, lowest)
+        insert(values, own, numbers, lowest)
         return
     minima[:] = values[:n_groups]
     start = n_groups
@@ -101,7 +103,7 @@ def _smallest(values, own, numbers, lowest, few, minima, candidates):
         for j in range(n_groups):
             minima[j] = min(minima[j], group[j])
         start += n_groups
-    _insert(minima, -1, few, lowest)
+    insert(minima, -1, few, lowest)
     bound = lowest[lowest.shape[0] - 1]
     found = 0
     for j in range(n):
@@ -123,7 +125,7 @@ def _smallest(values, own, numbers, lowest, few, minima, candidates):
 
 
 @njit(cache=True)
-def nearest(rows, references, own, k, metric, p):
+def nearest(rows: Any, references: Any, own: Any, k: Any, metric: Any, p: Any) -> Any:
     """The k nearest references of every row.
 
     Parameters
@@ -144,28 +146,28 @@ def nearest(rows, references, own, k, metric, p):
     numbers = np.empty((rows.shape[0], k), np.int64)
     values = np.empty(references.shape[1])
     for i in range(rows.shape[0]):
-        _dissimilarities(rows[i], references, metric, p, values)
-        _insert(values, own[i], numbers[i], distances[i])
+        dissimilarities(rows[i], references, metric, p, values)
+        insert(values, own[i], numbers[i], distances[i])
         for j in range(k):
-            distances[i, j] = _distance(distances[i, j], metric, p)
+            distances[i, j] = distance(distances[i, j], metric, p)
     return distances, numbers
 
 
 @njit(cache=True)
-def kth_distances(rows, references, own, k, metric, p):
+def kth_distances(rows: Any, references: Any, own: Any, k: Any, metric: Any, p: Any) -> Any:
     """Distance (n_rows,) of every row to its k-th nearest reference; arguments as in `nearest`, large k welcome."""
     out = np.empty(rows.shape[0])
     values = np.empty(references.shape[1])
     for i in range(rows.shape[0]):
-        _dissimilarities(rows[i], references, metric, p, values)
+        dissimilarities(rows[i], references, metric, p, values)
         if own[i] >= 0:
             values[own[i]] = np.inf
-        out[i] = _distance(np.partition(values, k - 1)[k - 1], metric, p)
+        out[i] = distance(np.partition(values, k - 1)[k - 1], metric, p)
     return out
 
 
 @njit(cache=True)
-def reach_means(distances, numbers, kth):
+def reach_means(distances: Any, numbers: Any, kth: Any) -> Any:
     """Mean reachability distance (n_rows,) of rows with `distances` and `numbers` (n_rows, k) of their neighbours.
 
     `kth` (n_references,) is the distance of every reference to its own k-th neighbour.
@@ -177,71 +179,4 @@ def reach_means(distances, numbers, kth):
         for j in range(k):
             total += max(distances[i, j], kth[numbers[i, j]])
         out[i] = total / k
-    return out
-
-
-@njit(cache=True)
-def _scratch(n_references, k):
-    """Working arrays of `_lof`."""
-    return (
-        np.empty(n_references),
-        np.empty(k, np.int64),
-        np.empty(k),
-        np.empty(k, np.int64),
-        np.empty(2 * k + 24),
-        np.empty(n_references + 1, np.int64),
-    )
-
-
-@njit(cache=True)
-def _lof(row, references, kth, spread, k, floor, metric, p, scratch):
-    """Negative local outlier factor of one row; `scratch` as `_scratch` makes it."""
-    values, numbers, lowest, few, minima, candidates = scratch
-    _dissimilarities(row, references, metric, p, values)
-    _smallest(values, -1, numbers, lowest, few, minima, candidates)
-    reach = 0.0
-    inverse = 0.0
-    for j in range(k):
-        at = numbers[j]
-        reach += max(_distance(lowest[j], metric, p), kth[at])
-        inverse += 1.0 / spread[at]
-    return -(reach / k + floor) * (inverse / k)
-
-
-@njit(cache=True)
-def lof_scores(rows, references, kth, spread, k, floor, metric, p):
-    """Negative local outlier factor of new rows.
-
-    Parameters
-    ----------
-    rows : float64 (n_rows, n_features)
-    references : float64 (n_features, n_references)
-    kth : float64 (n_references,), distance of a reference to its k-th neighbour
-    spread : float64 (n_references,), mean reachability distance of a reference plus `floor`
-    k : int
-    floor : float, added to every mean reachability distance
-    metric, p
-        As in `nearest`.
-
-    Returns
-    -------
-    float64 (n_rows,), about -1 inside, lower = more abnormal
-    """
-    out = np.empty(rows.shape[0])
-    scratch = _scratch(references.shape[1], k)
-    for i in range(rows.shape[0]):
-        out[i] = _lof(rows[i], references, kth, spread, k, floor, metric, p, scratch)
-    return out
-
-
-@njit(cache=True, parallel=True)
-def lof_scores_parallel(rows, references, kth, spread, k, floor, metric, p):
-    """`lof_scores` on numba's threads; the same numbers, bit by bit."""
-    n_rows = rows.shape[0]
-    out = np.empty(n_rows)
-    block = 32
-    for b in prange((n_rows + block - 1) // block):
-        scratch = _scratch(references.shape[1], k)
-        for i in range(b * block, min((b + 1) * block, n_rows)):
-            out[i] = _lof(rows[i], references, kth, spread, k, floor, metric, p, scratch)
     return out

@@ -19,7 +19,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from detectors.engines import engine_offset, engine_scores
 from detectors.exceptions import GuardError, InvalidTableError
 from detectors.kernels.forest import forest_depths
-from detectors.model_pruning.trees import FlatForest, rank_correlation
+from detectors.model_pruning.fidelity import rank_correlation
+from detectors.model_pruning.trees import FlatForest
 from detectors.parameters import check_value, has_methods, integer, real
 from detectors.persistence import read_model, write_model
 
@@ -30,7 +31,7 @@ Floats = NDArray[np.float64]
 _HELD_OUT = 0.3  # share of the rows that judge the student
 
 
-class DistilledDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class DistilledDetector(OutlierMixin, BaseEstimator):
     """A forest of regression trees that stands for another detector; made by `distill`.
 
     Attributes
@@ -252,7 +253,7 @@ def _made_up(rows: Floats, n_points: int, rng: np.random.RandomState) -> Floats:
     one, two = rng.randint(n_rows, size=(2, n_points))
     between = rows[one] + rng.uniform(size=(n_points, 1)) * (rows[two] - rows[one])
     mixed = np.where(rng.uniform(size=(n_points, n_features)) < 0.5, rows[one], rows[two])
-    return np.where((np.arange(n_points) % 2 == 0)[:, None], between, mixed)
+    return np.asarray(np.where((np.arange(n_points) % 2 == 0)[:, None], between, mixed))
 
 
 def _sums(forest: FlatForest, rows: Floats) -> Floats:

@@ -23,7 +23,7 @@ from sklearn.utils import check_array, check_random_state
 
 from detectors.engines import engine_scores
 from detectors.exceptions import InvalidParameterError, InvalidTableError
-from detectors.model_pruning.trees import rank_correlation
+from detectors.model_pruning.fidelity import rank_correlation
 from detectors.parameters import check_value, integer
 
 __all__ = ["ParetoFront", "pareto_front"]

@@ -16,13 +16,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from detectors.kernels.local_outlier_factor import lof_scores, sieve
 from detectors.kernels.neighbors import (
     CHEBYSHEV,
     EUCLIDEAN,
     MANHATTAN,
     MINKOWSKI,
     kth_distances,
-    lof_scores,
     nearest,
     reach_means,
 )
@@ -86,6 +86,9 @@ class ReferenceSet:
     floor: float
     metric: Metric
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_sieve", sieve(self.rows))
+
     @classmethod
     def of(cls, X: Floats, k: int, metric: Metric) -> tuple[ReferenceSet, Floats]:
         """References `X` (n_references, n_features), and the factors (n_references,) they have among themselves.
@@ -106,7 +109,8 @@ class ReferenceSet:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """Arguments of `lof_scores` behind the rows."""
-        return self.rows, self.kth, self.spread, self.k, self.floor, self.metric.number, self.metric.p
+        sieve_ = self._sieve  # type: ignore[attr-defined]  # set in __post_init__
+        return self.rows, self.kth, self.spread, self.k, self.floor, self.metric.number, self.metric.p, sieve_
 
     def scores(self, X: Floats) -> Floats:
         """Negative factors (n_rows,) of new rows (n_rows, n_features)."""
@@ -256,7 +260,7 @@ def _threshold(suspicion: Floats, n_neighbors: int, max_share: float | None) -> 
     return threshold, n_suspects - int((suspicion > threshold).sum())
 
 
-class RowPruner(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class RowPruner(BaseEstimator):
     """Removes training rows that mislead a detector: suspected anomalies, and rows beyond need.
 
     It changes the number of rows, so it is no transformer: `fit_resample` gives the rows that stay.

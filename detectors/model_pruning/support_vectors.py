@@ -21,7 +21,7 @@ from detectors.kernels.kernel_svm import (
     expansion_scores,
     expansion_scores_parallel,
 )
-from detectors.model_pruning.trees import rank_correlation
+from detectors.model_pruning.fidelity import rank_correlation
 from detectors.report import PruningRecord, PruningReport
 
 __all__ = ["Expansion", "reduce_vectors"]

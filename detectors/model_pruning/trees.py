@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import rankdata
 
 from detectors.kernels.forest import (
     collapse_costs,
@@ -22,9 +21,11 @@ from detectors.kernels.forest import (
     forest_scores_parallel,
     preorder_links,
 )
+from detectors.model_pruning.fidelity import rank_correlation
 from detectors.report import PruningRecord, PruningReport
+from detectors.tables import is_sparse
 
-__all__ = ["FlatForest", "grow_until_stable", "mean_path_length", "prune_forest", "rank_correlation"]
+__all__ = ["FlatForest", "grow_until_stable", "mean_path_length", "prune_forest"]
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +110,7 @@ class FlatForest:
     @property
     def is_leaf(self) -> NDArray[np.bool_]:
         """True (n_nodes,) for leaves."""
-        return self.child[::2] == np.arange(self.n_nodes)
+        return np.asarray(self.child[::2] == np.arange(self.n_nodes))
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -224,15 +225,6 @@ def mean_path_length(n_rows: NDArray[Any]) -> Floats:
     return np.where(n <= 1, 0.0, np.where(n == 2, 1.0, length))
 
 
-def rank_correlation(a: Floats, b: Floats) -> float:
-    """Spearman's coefficient of two vectors (n_rows,); 1 if both are constant, 0 if one is."""
-    x, y = (rankdata(v) - 0.5 * (len(v) + 1) for v in (a, b))
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    if scale == 0.0:
-        return 1.0 if not x.any() and not y.any() else 0.0
-    return float(x @ y) / scale
-
-
 def prune_forest(
     forest: FlatForest, X: Floats, *, fidelity: float, random_state: np.random.RandomState
 ) -> tuple[FlatForest, PruningReport]:
@@ -326,7 +318,7 @@ def grow_until_stable(model: Any, X: Any, *, reliability: float, sample_weight: 
     while True:
         model.set_params(n_estimators=n_trees).fit(X, sample_weight=sample_weight)
         forest = FlatForest.from_sklearn(model)
-        dense = X.toarray() if sparse.issparse(X) else X
+        dense = X.toarray() if is_sparse(X) else X
         depths = forest.value[forest.leaves(np.asarray(dense[:_COUNT_ROWS], dtype=np.float64))]
         r = rank_correlation(depths[::2].sum(axis=0), depths[1::2].sum(axis=0)) if n_trees > 1 else 0.0
         history.append(2.0 * r / (1.0 + r) if r > 0 else 0.0)
@@ -360,7 +352,7 @@ def _refit(leaves: NDArray[Any], value: Floats, target: Floats) -> Floats:
     n_trees, n_rows = leaves.shape
     entries = (np.ones(leaves.size), (np.tile(np.arange(n_rows), n_trees), leaves.ravel()))
     member = sparse.csr_matrix(entries, shape=(n_rows, len(value)))
-    shared = (member @ member.T).toarray()
+    shared = np.asarray((member @ member.T).todense())
     shared.flat[:: n_rows + 1] += _RIDGE
     weights = np.linalg.solve(shared, target - value[leaves].sum(axis=0))
     return value + member.T @ weights

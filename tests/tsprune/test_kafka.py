@@ -77,17 +77,18 @@ class Scripted:
     def __init__(self, answers, partitions=(0,)):
         self.answers, self.partitions = iter(answers), dict.fromkeys(partitions)
 
-    def list_topics(self, topic, timeout):
+    def list_topics(self, topic, **_):
         return SimpleNamespace(topics={topic: SimpleNamespace(partitions=self.partitions)})
 
-    def get_watermark_offsets(self, partition, timeout):
+    def get_watermark_offsets(self, *_, **__):
         return 0, 5
 
     def assign(self, partitions):
         pass
 
-    def poll(self, pause):
-        return SimpleNamespace(error=lambda answer=next(self.answers): answer)
+    def poll(self, _pause):
+        answer = next(self.answers)
+        return SimpleNamespace(error=lambda: answer)
 
 
 def test_passing_trouble_is_waited_out_and_lasting_trouble_is_raised(cluster):

@@ -14,6 +14,7 @@ from tsprune.kernels import monitor as kernel
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, TOTAL, add_count, tail_probability
 from tsprune.kernels.extremes import COUNT, EXTREMES_SIZE, KEPT, rarity
 from tsprune.kernels.novelty import BOOK, BOOK_SIZE, novelty
+from tsprune.kernels.visits import N_VISITS, SLOT, VISITS_SIZE, median_of_seven, slot_median, visit
 from tsprune.kernels.windows import WINDOW_SIZE, push, views
 
 short = settings(deadline=None, max_examples=25)
@@ -147,15 +148,16 @@ def test_a_full_queue_of_falling_evidence_still_answers() -> None:
 
 
 def test_slot_median_is_that_of_the_last_seven_visits() -> None:
-    row, work = np.zeros(kernel.METRIC_SIZE), np.zeros(kernel.N_VISITS)
-    kernel.start_metric(row, np.array([1.0, 2.0]))
-    assert math.isnan(kernel._slot_median(row, 3, work))
+    row, work = np.zeros(VISITS_SIZE + 5), np.zeros(N_VISITS)
+    row[5 + SLOT] = -1.0
+    assert math.isnan(slot_median(row, 5, 3, work))
     days = np.random.default_rng(0).normal(size=(10, 2))
-    for day in days:
+    for number, day in enumerate(days, start=1):
         for value in day:  # two values in one visit count as their mean
-            kernel._visit(row, 3, value)
-        kernel._visit(row, 4, 0.0)
-    assert kernel._slot_median(row, 3, work) == pytest.approx(np.median(days[-7:].mean(axis=1)))
+            visit(row, 5, 3, value)
+        visit(row, 5, 4, 0.0)
+        expected = np.median(days[max(0, number - 7) : number].mean(axis=1))
+        assert slot_median(row, 5, 3, work) == pytest.approx(expected)
 
 
 def test_local_time_follows_the_changes() -> None:
@@ -178,3 +180,9 @@ def test_strength_is_continuous_and_falls() -> None:
     assert np.all(np.diff(found) < 0)
     assert found[2] == pytest.approx(found[3], abs=1e-5)
     assert found[-1] == 0.0
+
+
+@short
+@given(st.lists(st.floats(-1e9, 1e9), min_size=7, max_size=7))
+def test_the_median_of_seven(values: list[float]) -> None:
+    assert median_of_seven(np.array([0.0, *values]), 1) == np.median(values)

@@ -272,6 +272,18 @@ def test_a_metric_that_stays_away_is_left_out_and_comes_back() -> None:
     assert changes["time"].iloc[0] == frame.index[749]
 
 
+def test_many_metrics_a_little_off_at_once_are_an_anomaly() -> None:
+    names = tuple(f"m{k}" for k in range(12))
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(1500, 12)), index=table(1500).index, columns=list(names))
+    frame.iloc[1200] = 1.9 * rng.choice([-1.0, 1.0], 12)  # each of them ordinary by itself
+    found = StreamMonitor().prime(frame[:800]).update_many(frame[800:])
+    alone = StreamMonitor().prime(frame.iloc[:800, :1]).update_many(frame.iloc[800:, :1])
+    assert found["onset"].idxmin() == frame.index[1200]
+    assert found["is_anomaly"].iloc[400]
+    assert not alone["is_anomaly"].iloc[400]
+
+
 def test_an_outage_is_explained_by_missing_data() -> None:
     frame = table(900)
     monitor = StreamMonitor(AlertPolicy(false_alarm_rate=0.01)).prime(frame[:700])

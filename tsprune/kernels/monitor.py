@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, add_count, tail_probability
 from tsprune.kernels.extremes import EXTREMES_SIZE, rarity
 from tsprune.kernels.novelty import BOOK_SIZE, novelty
+from tsprune.kernels.visits import N_SLOTS, N_VISITS, SLOT, VISITS_SIZE, slot_median, visit
 from tsprune.kernels.windows import QUARTILE_HIGH, QUARTILE_LOW, WINDOW_SIZE, push, views
 
 __all__ = ["advance", "start_metric"]
@@ -54,19 +55,16 @@ MAX_EPISODE = 1024
 J_TOKENS, J_STATE = 0, 1
 J_HISTOGRAM = 8
 J_QUEUE = J_HISTOGRAM + HISTOGRAM_SIZE  # a queue of falling evidence: rows, then values
-JOINT_SIZE = J_QUEUE + 2 * MAX_EPISODE
+J_ENERGY = J_QUEUE + 2 * MAX_EPISODE
+JOINT_SIZE = J_ENERGY + EXTREMES_SIZE
 
 # metrics: scalars
-(M_LEVEL, M_SCALE, M_SLOW, M_SEEN, M_ERROR_PLAIN, M_ERROR_SEASON, M_KEPT, M_ABSENT, M_SLOT, M_VISIT_SUM,
- M_VISIT_COUNT, M_COUNTER, M_LAST_RAW, M_LAST_SECOND, M_GONE,
- M_CLIPPED) = range(16)  # fmt: skip
+(M_LEVEL, M_SCALE, M_SLOW, M_SEEN, M_ERROR_PLAIN, M_ERROR_SEASON, M_KEPT, M_ABSENT, M_COUNTER, M_LAST_RAW,
+ M_LAST_SECOND, M_GONE, M_CLIPPED) = range(13)  # fmt: skip
 M_SEASON_RING = 16  # the last four seasonal remainders
-# metrics: the last visits of every slot of the day
-N_SLOTS, N_VISITS = 288, 7
+# metrics: visits of the slots of the day, window, then one book and one list of extremes per view
 M_VISITS = 20
-M_VISITED = M_VISITS + N_SLOTS * N_VISITS
-# metrics: window, then one book and one list of extremes per view
-M_WINDOW = M_VISITED + N_SLOTS
+M_WINDOW = M_VISITS + VISITS_SIZE
 N_VIEWS = 8
 M_BOOKS = M_WINDOW + WINDOW_SIZE
 M_EXTREMES = M_BOOKS + N_VIEWS * BOOK_SIZE
@@ -82,6 +80,7 @@ _KEEP, _DROP = 0.9, 1.0  # a season is kept below, dropped above this ratio of i
 _PERSISTENT = 32.0
 _ANOMALY_COUNTS = 0.25  # of an ordinary row, in the calibration: the false-alarm rate is met within this factor
 _VIEW_WEIGHT = 0.85  # evidence of every view but the value itself: their number is the number of chances to be wrong
+_MOST_DEVIATION = 5.0  # of one metric, in scales, that counts in the mean over all: no metric alone is all
 _SECOND_WEIGHT = 0.2  # of the second best view: two that agree weigh more than one
 _PLACES_PER_DECADE = 10.0
 
@@ -104,44 +103,13 @@ def _local_time(time: int, zone: Integers) -> int:
 def start_metric(row: Floats, values: Floats) -> None:
     """Set level and scale of a metric (METRIC_SIZE,) from the finite values of its history (n_values,)."""
     n = values.shape[0]
-    row[M_SLOT] = -1.0
+    row[M_VISITS + SLOT] = -1.0
     if n == 0:
         return
     row[M_LEVEL] = np.median(values[: min(n, 20)])
     row[M_SLOW] = np.median(values)
     scale = np.median(np.abs(np.diff(values))) * 1.0484 if n > 1 else 0.0  # 1.4826 / sqrt(2)
     row[M_SCALE] = scale if scale > 0.0 else np.std(values)
-
-
-@njit(cache=True, error_model="numpy")
-def _slot_median(row: Floats, slot: int, work: Floats) -> float:
-    """Return the median of the last visits of a slot; NaN before the first; `work` (N_VISITS,)."""
-    n = min(int(row[M_VISITED + slot]), N_VISITS)
-    if n == 0:
-        return math.nan
-    for k in range(n):
-        value = row[M_VISITS + slot * N_VISITS + k]
-        j = k
-        while j > 0 and work[j - 1] > value:
-            work[j] = work[j - 1]
-            j -= 1
-        work[j] = value
-    middle: float = 0.5 * (work[(n - 1) // 2] + work[n // 2])
-    return middle
-
-
-@njit(cache=True, error_model="numpy")
-def _visit(row: Floats, slot: int, value: float) -> None:
-    """Add a value to the visit of a slot; the visit that ends goes into the table as its mean."""
-    old = int(row[M_SLOT])
-    if old != slot:
-        if old >= 0 and row[M_VISIT_COUNT] > 0.0:
-            visits = int(row[M_VISITED + old])
-            row[M_VISITS + old * N_VISITS + visits % N_VISITS] = row[M_VISIT_SUM] / row[M_VISIT_COUNT]
-            row[M_VISITED + old] = visits + 1.0
-        row[M_SLOT], row[M_VISIT_SUM], row[M_VISIT_COUNT] = slot, 0.0, 0.0
-    row[M_VISIT_SUM] += value
-    row[M_VISIT_COUNT] += 1.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -218,7 +186,7 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
     p = rarity(row, M_ABSENCES, absent, memory)
     best = _VIEW_WEIGHT * _strength(p) if absent > 0.0 else 0.0
     result[C_MISSING] = best
-    typical = _slot_median(row, slot, work) if params[P_SEASON] > 0.0 else math.nan
+    typical = slot_median(row, M_VISITS, slot, work) if params[P_SEASON] > 0.0 else math.nan
     if is_missing:
         result[0], result[2] = row[M_LEVEL], math.nan
         result[1] = typical - row[M_SLOW] if row[M_KEPT] > 0.0 and not math.isnan(typical) else 0.0
@@ -226,7 +194,7 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
     if row[M_SEEN] == 0.0 and row[M_SCALE] == 0.0:  # a metric without history begins with its first value
         start_metric(row, np.array([value]))
     if params[P_SEASON] > 0.0:
-        _visit(row, slot, value)
+        visit(row, M_VISITS, slot, value)
     changed = _decompose(row, value, typical, memory, result)
     window = row[M_WINDOW : M_WINDOW + WINDOW_SIZE]
     push(window, value)
@@ -343,6 +311,7 @@ def advance(times: Integers, values: Floats, zone: Integers, params: Floats, int
         slot = (_local_time(time, zone) % DAY) * N_SLOTS // DAY
         row_out = out[i]
         worst, way, size = -1.0, 0.0, 0.0
+        energy, n_present = 0.0, 0
         repruned, any_missing = False, False
         for m in range(n_metrics):
             row, value = metrics[m], values[i, m]
@@ -364,16 +333,23 @@ def advance(times: Integers, values: Floats, zone: Integers, params: Floats, int
             if gone:  # a metric that stays away is left out, and its absence is no news any more
                 result[C_MISSING] = 0.0
                 continue
+            deviation = 0.0
+            if not math.isnan(value):
+                deviation = abs(result[2]) / scale if scale > 0.0 else (math.inf if result[2] != 0.0 else 0.0)
+                energy += min(deviation, _MOST_DEVIATION)
+                n_present += 1
             if evidence > worst:
                 worst = evidence
-                way, size = 0.0, 0.0
+                way, size = 0.0, deviation
                 if not math.isnan(value):
                     way = 1.0 if result[2] > 0.0 else -1.0
-                    size = abs(result[2]) / scale if scale > 0.0 else math.inf
         if any_missing:
             integers[I_MISSING] += 1
-        # several metrics: as many chances to be wrong
+        # several metrics: as many chances to be wrong; and all may be a little off at once
         evidence = max(worst - chances, 0.0)
+        if n_present > 1:
+            p = rarity(joint, J_ENERGY, energy / n_present, params[P_HORIZON])
+            evidence = max(evidence, _VIEW_WEIGHT * _strength(p))
         place = min(evidence * _PLACES_PER_DECADE, N_BINS - 1e-6)
         p_value = tail_probability(histogram, place)
         # an anomaly must not excuse the next one, but what comes often is no anomaly

@@ -1,6 +1,7 @@
 """Views of the last values of a metric: what a monitor looks at to see that something is new.
 
-The window is a vector (WINDOW_SIZE,): count, position, the last 64 values as a ring, the last 32 of them in order.
+The window is a vector (WINDOW_SIZE,): count, position, the last 64 values as a ring that is kept twice, so that they
+always stand in a row somewhere, and the last 32 of them in order.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["WINDOW_SIZE", "push", "views"]
+__all__ = ["QUARTILE_HIGH", "QUARTILE_LOW", "WINDOW_SIZE", "push", "views"]
 
 Floats = NDArray[np.float64]
 
 RING = 64
 SORTED = 32
 COUNT, POSITION, VALUES = 0, 1, 2
-ORDER = VALUES + RING
+ORDER = VALUES + 2 * RING
 WINDOW_SIZE = ORDER + SORTED
 QUARTILE_LOW, QUARTILE_HIGH = ORDER + SORTED // 4, ORDER + 3 * SORTED // 4  # once 32 values are there
 _EXTREME, _MEAN, _DEVIATION, _HALF = 16, 24, 48, 32
@@ -30,7 +31,7 @@ def push(window: Floats, value: float) -> None:
     count, position = int(window[COUNT]), int(window[POSITION])
     size = min(count, SORTED)
     if count >= SORTED:
-        old = window[VALUES + ((position - SORTED) & (RING - 1))]
+        old = window[VALUES + position + RING - SORTED]
         k = 0
         while window[ORDER + k] != old:
             k += 1
@@ -43,44 +44,65 @@ def push(window: Floats, value: float) -> None:
         k -= 1
     window[ORDER + k] = value
     window[VALUES + position] = value
+    window[VALUES + position + RING] = value
     window[POSITION] = (position + 1) & (RING - 1)
     window[COUNT] = min(count + 1, RING)
 
 
 @njit(cache=True, error_model="numpy")
+def _total(window: Floats, start: int, stop: int) -> float:
+    """Return the sum of window[start:stop], four at a time."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    k = start
+    while k + 4 <= stop:
+        a += window[k]
+        b += window[k + 1]
+        c += window[k + 2]
+        d += window[k + 3]
+        k += 4
+    while k < stop:
+        a += window[k]
+        k += 1
+    return (a + b) + (c + d)
+
+
+@njit(cache=True, error_model="numpy")
+def _squares(window: Floats, start: int, stop: int, centre: float) -> float:
+    """Return the sum of squared distances of window[start:stop] from `centre`, four at a time."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    k = start
+    while k + 4 <= stop:
+        a += (window[k] - centre) * (window[k] - centre)
+        b += (window[k + 1] - centre) * (window[k + 1] - centre)
+        c += (window[k + 2] - centre) * (window[k + 2] - centre)
+        d += (window[k + 3] - centre) * (window[k + 3] - centre)
+        k += 4
+    while k < stop:
+        a += (window[k] - centre) * (window[k] - centre)
+        k += 1
+    return (a + b) + (c + d)
+
+
+@njit(cache=True, error_model="numpy")
 def views(window: Floats, result: Floats) -> None:
     """Fill `result` (7,): value, mean of 24, median of 32, highest and lowest of 16, slope over 64, deviation of 48."""
-    count, position = int(window[COUNT]), int(window[POSITION])
-    newest = window[VALUES + ((position - 1) & (RING - 1))]
+    count = int(window[COUNT])
+    end = VALUES + RING + int(window[POSITION])  # one beyond the newest value
+    newest = window[end - 1]
     high = low = newest
-    total, recent, mean_total = 0.0, 0.0, 0.0
-    n_mean, n_recent = min(count, _MEAN), min(count, _HALF)
-    n_deviation = min(count, _DEVIATION)
-    squares = 0.0
-    for k in range(count):
-        value = window[VALUES + ((position - 1 - k) & (RING - 1))]
-        if k < _EXTREME:
-            high = max(high, value)
-            low = min(low, value)
-        if k < _MEAN:
-            mean_total += value
-        if k < _HALF:
-            recent += value
-        else:
-            total += value
-        if k < _DEVIATION:
-            # distances from the newest value: no cancellation for values far from zero
-            squares += value - newest
-    mean = newest + squares / n_deviation
-    spread = 0.0
-    for k in range(n_deviation):
-        distance = window[VALUES + ((position - 1 - k) & (RING - 1))] - mean
-        spread += distance * distance
+    for k in range(end - min(count, _EXTREME), end):
+        high = max(high, window[k])
+        low = min(low, window[k])
+    n_mean, n_recent, n_deviation = min(count, _MEAN), min(count, _HALF), min(count, _DEVIATION)
+    centre = _total(window, end - n_deviation, end) / n_deviation
     size = min(count, SORTED)
     result[0] = newest
-    result[1] = mean_total / n_mean
+    result[1] = _total(window, end - n_mean, end) / n_mean
     result[2] = 0.5 * (window[ORDER + (size - 1) // 2] + window[ORDER + size // 2])
     result[3] = high
     result[4] = low
-    result[5] = recent / n_recent - total / (count - n_recent) if count > n_recent else 0.0
-    result[6] = math.sqrt(spread / n_deviation)
+    result[5] = 0.0
+    if count > n_recent:
+        old = _total(window, end - count, end - n_recent) / (count - n_recent)
+        result[5] = _total(window, end - n_recent, end) / n_recent - old
+    result[6] = math.sqrt(_squares(window, end - n_deviation, end, centre) / n_deviation)

@@ -102,10 +102,11 @@ def sieve(references: Any) -> Any:
             x = np.float32(points[j, feature] - centre[feature])
             narrow[feature, j] = x
             length += np.float64(x) * np.float64(x)
-        halves[j] = np.float32(0.5 * length)
-        longest = max(longest, np.sqrt(length))
-    if not longest < 1e15:
-        longest = np.inf
+        if length < 1e30:
+            halves[j] = np.float32(0.5 * length)
+            longest = max(longest, np.sqrt(length))
+        else:
+            longest = np.inf
     return points, centre, narrow, halves, longest
 
 

@@ -101,7 +101,10 @@ class ReferenceSet:
         distances, numbers = nearest(X, rows, np.arange(len(X)), k, metric.number, metric.p)
         kth = distances[:, -1].copy()
         positive = kth[kth > 0]
-        floor = float(np.median(positive)) if len(positive) else 1e-10
+        if len(positive):
+            floor = float(np.median(positive))
+        else:  # every row has k copies: the extent of the table is the only length left
+            floor = max(float(np.sqrt(((X - X.mean(axis=0)) ** 2).sum(axis=1).mean())), 1e-10)
         spread = reach_means(distances, numbers, kth) + floor
         own = -spread * (1.0 / spread[numbers]).mean(axis=1)
         return cls(rows, kth, spread, k, floor, metric), own
@@ -224,7 +227,8 @@ def stored_precision(X: Floats) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
         narrow = X.astype(np.float32).astype(np.float64)
         moved = np.abs(narrow - X).max(axis=0)
-    return np.ascontiguousarray(narrow if (moved <= 1e-6 * X.std(axis=0)).all() else X)
+        held = np.isfinite(moved).all() and bool((moved <= 1e-6 * X.std(axis=0)).all())
+    return np.ascontiguousarray(narrow if held else X)
 
 
 def _suspicion(X: Floats, n_neighbors: int, metric: Metric, rng: np.random.RandomState) -> Floats:

@@ -197,7 +197,7 @@ def _forward_selection(columns: Floats, target: Floats, size: int) -> list[int]:
         length = (left**2).sum(axis=0)
         free &= length > 1e-10 * first  # the others are combinations of the chosen ones
         free[best] = False
-    return chosen
+    return chosen or [0]  # columns that do not vary: any of them says what all say
 
 
 def _ridge_of(gram: Floats) -> float:

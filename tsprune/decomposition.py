@@ -182,7 +182,7 @@ def decompose(
         sequence: no season.
     robust : bool, default=False
         Whether outliers lose weight (outer loop). With several periods the weights come from the remainder of the
-        whole model.
+        whole model. Unless `outer_iter` is given, gross outliers lose theirs before the first pass.
     seasonal_window : odd int >= 3, sequence of int, "periodic" or None, default=None
         LOESS window of the cycle-subseries, in cycles; one for all periods or one each. None: 11 for the shortest
         period, 15 for the next, 19, ... "periodic": the season never changes.
@@ -190,7 +190,8 @@ def decompose(
         LOESS window of the trend, in samples. None: 1.5 period / (1 - 1.5 / seasonal_window), made odd; a tenth of
         the series, at least 7, without season.
     low_pass_window : odd int >= 3, sequence of int or None, default=None
-        LOESS window of the low-pass filter, in samples. None: the next odd number >= period.
+        LOESS window of the low-pass filter, in samples. None: the next odd number >= period (> period with the engine
+        statsmodels, which insists).
     seasonal_degree, trend_degree, low_pass_degree : {0, 1}, default=0, 1, 1
         Degree of the local polynomials.
     inner_iter : int >= 1 or None, default=None
@@ -269,6 +270,7 @@ def decompose(
         settings = stl_settings(
             n, periods, robust=robust, windows=(seasonal_window, trend_window, low_pass_window),
             degrees=(seasonal_degree, trend_degree, low_pass_degree), loops=(inner_iter, outer_iter),
+            longer_low_pass=engine == "statsmodels",
         )  # fmt: skip
     elif engine == "statsmodels":
         raise InvalidParameterError(f"engine='statsmodels' needs a period, got {period!r}; use engine='tsprune'.")

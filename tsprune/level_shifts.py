@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels.level_shifts import best_break, jumps, largest, median_of_seven
+from tsprune.kernels.level_shifts import best_break, jumps, largest
 from tsprune.kernels.loess import fill_along
+from tsprune.kernels.medians import median_of_seven
 
 __all__ = ["LevelShift", "Step", "find_steps", "steps_of"]
 
@@ -85,7 +86,7 @@ def find_steps(x: Floats, window: int, lasting: int, periods: Sequence[int] = ()
     filled = x.copy()
     fill_along(filled, 1)
     smooth = np.empty(n)
-    median_of_seven(filled, smooth)
+    median_of_seven(filled, 1, smooth)
     smooth[missing] = np.nan
     steps: list[Step] = []
     jump, error = np.empty(n), np.empty(n)
@@ -126,7 +127,7 @@ def height_at(x: Floats, missing: NDArray[np.bool_], where: int, window: int) ->
         known = first + np.flatnonzero(~missing[first:last])
         padded = np.pad(x[known], 3, mode="symmetric")
         medians = np.empty_like(padded)
-        median_of_seven(padded, medians)
+        median_of_seven(padded, 1, medians)
         ends.append(float(np.polynomial.polynomial.polyfit(known - (where - 0.5), medians[3:-3], 1)[0]))
     return ends[1] - ends[0]
 

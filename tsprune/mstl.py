@@ -64,6 +64,9 @@ def fit_jointly(values: Floats, missing: Booleans | None, settings: Sequence[STL
     seasonal = np.zeros((len(settings), n))
     trend = np.empty(n)
     passes = [STLPass(n, setting) for setting in settings]
+    robustness = Robustness(values, missing, first)
+    gross = robustness.first_weights(rest, first.period)
+    weights = weights if gross is None else gross
     for sweep in range(N_SWEEPS):
         for k, inner in enumerate(passes):
             rest += seasonal[k]
@@ -74,7 +77,6 @@ def fit_jointly(values: Floats, missing: Booleans | None, settings: Sequence[STL
                 needed = not last or (sweep == N_SWEEPS - 1 and k == len(settings) - 1)
                 inner.run(rest, weights, incomplete, trend, seasonal[k], smooth=needed)
             rest -= seasonal[k]
-    robustness = Robustness(values, missing, first)
     while robustness.goes_on:
         weights = robustness.update(weights, trend, *seasonal)
         for _ in range(first.inner_iter):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tsprune.cycles import LEAST_SHARE, smooth_cycle_subseries
 from tsprune.kernels import loess as kernels
 from tsprune.kernels import stl as steps
+from tsprune.kernels.medians import medians_of_cycles
 from tsprune.loess import loess_plan
 
 __all__ = ["Robustness", "STLFit", "STLPass", "STLSetting", "fit_stl", "fit_trend", "prepared"]
@@ -26,6 +27,8 @@ Booleans = NDArray[np.bool_]
 
 # weights have settled if their mean change is within the tolerance, and the largest within this multiple of it
 LARGEST = 25
+# a first pass leaves out what is farther from the running medians of its phase than this many median distances
+GROSS = 12.0
 # residuals below this multiple of the rounding of the largest value are exact fits, not a scale for outliers
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
@@ -96,6 +99,30 @@ class Robustness:
         self.floor = max(ROUNDING * float(magnitude), float(np.finfo(np.float64).tiny))
         self.n_outer, self.settled = 0, False
 
+    def first_weights(self, filled: Floats, period: int) -> Floats | None:
+        """Return weights (n_timepoints,) that keep gross outliers out of the first pass; None for no opinion.
+
+        They come from the distance to the running medians of the cycle-subseries, and only where the loop is free to
+        choose its passes: prescribed loops start with equal weights, as published.
+        """
+        n, setting = filled.shape[0], self.setting
+        if setting.tolerance is None or setting.outer_iter == 0 or n < 3 * period:
+            return None
+        x = filled
+        if self.missing is not None:
+            x = np.where(self.missing, np.nan, filled)
+            if kernels.fill_along(x, period):
+                kernels.fill_along(x, 1)
+        medians = np.empty(n)
+        medians_of_cycles(x, period, medians)
+        distance = np.abs(x - medians)
+        typical = float(np.median(distance if self.known is None else distance[self.known]))
+        weights = np.ones(n)
+        steps.update_weights(distance, GROSS * max(typical, self.floor), weights)
+        if self.missing is not None:
+            weights[self.missing] = 0.0
+        return weights
+
     def update(self, weights: Floats | None, *components: Floats) -> Floats:
         """Return the weights (n_timepoints,) after one more pass; the components are those just found."""
         residuals = self.values - components[0]
@@ -126,6 +153,8 @@ def fit_stl(values: Floats, missing: Booleans | None, setting: STLSetting) -> ST
     filled, weights = prepared(values, missing)
     trend, seasonal = np.zeros(n), np.empty(n)
     inner, robustness = STLPass(n, setting), Robustness(values, missing, setting)
+    first = robustness.first_weights(filled, setting.period)
+    weights = weights if first is None else first
     while True:
         for _ in range(setting.inner_iter):
             inner.run(filled, weights, missing is not None, trend, seasonal)
@@ -139,6 +168,8 @@ def fit_trend(values: Floats, missing: Booleans | None, setting: STLSetting) -> 
     n = values.shape[0]
     filled, weights = prepared(values, missing)
     trend, robustness = np.empty(n), Robustness(values, missing, setting)
+    first = robustness.first_weights(filled, 1)
+    weights = weights if first is None else first
     while True:
         smooth_trend(filled, weights, missing is not None, setting, trend)
         if not robustness.goes_on:

@@ -41,8 +41,11 @@ def stl_settings(
     windows: tuple[Window, int | None, Window],
     degrees: tuple[int, int, int],
     loops: tuple[int | None, int | None],
+    longer_low_pass: bool = False,
 ) -> list[STLSetting]:
     """Return one setting per period, shortest period first; `windows` and `degrees`: seasonal, trend, low-pass.
+
+    `longer_low_pass`: statsmodels wants the low-pass window longer than the period, R and the paper at least as long.
 
     Raises
     ------
@@ -61,12 +64,15 @@ def stl_settings(
         elif seasonal is None:
             seasonal = FIRST_SEASONAL_WINDOW + SEASONAL_WINDOW_STEP * rank
         low_pass = low_pass_windows[periods.index(period)]
+        low_pass = next_odd(period + longer_low_pass) if low_pass is None else int(low_pass)
         settings.append(
             STLSetting(
                 period=int(period),
                 seasonal_window=odd("seasonal_window", int(seasonal)),
                 trend_window=trend_window(windows[1], period, int(seasonal)),
-                low_pass_window=odd("low_pass_window", next_odd(period) if low_pass is None else int(low_pass)),
+                low_pass_window=odd(
+                    "low_pass_window", next_odd(period + longer_low_pass) if low_pass is None else int(low_pass)
+                ),
                 seasonal_degree=degree,
                 trend_degree=degrees[1],
                 low_pass_degree=degrees[2],

@@ -3,30 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tsprune.kernels.level_shifts import best_break, jumps, largest, median_of_seven
-
-
-@pytest.mark.parametrize("n", [1, 2, 6, 7, 8, 300])
-def test_median_of_seven(n: int) -> None:
-    x = np.random.default_rng(n).normal(size=n).round(1)
-    out = np.full(n, np.nan)
-    median_of_seven(x, out)
-    expected = x.copy()
-    for i in range(3, n - 3):
-        expected[i] = np.median(x[i - 3 : i + 4])
-    assert_array_equal(out, expected)
-
-
-def test_median_of_seven_sorts_every_order() -> None:
-    # 0-1 principle: a network of comparisons is right if it is right for all inputs of zeros and ones
-    for code in range(2**7):
-        x = np.array([(code >> k) & 1 for k in range(7)], dtype=float)
-        out = np.empty(7)
-        median_of_seven(x, out)
-        assert out[3] == np.median(x)
+from tsprune.kernels.level_shifts import best_break, jumps, largest
 
 
 def direct_jump(x: np.ndarray, i: int, window: int, least: int) -> float:

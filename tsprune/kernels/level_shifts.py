@@ -6,41 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["best_break", "jumps", "largest", "median_of_seven"]
+__all__ = ["best_break", "jumps", "largest"]
 
 Floats = NDArray[np.float64]
-
-
-@njit(cache=True)
-def median_of_seven(x: Floats, out: Floats) -> None:
-    """Write the medians of x[i - 3 : i + 4] to `out` (n,); the three values at each end stay as they are.
-
-    The network of 13 comparisons is that of Paeth (1990), "Median finding on a 3x3 grid", Graphics Gems, p. 171, cut to
-    seven values; without branches, all lanes of a vector run it at once. No value may be NaN.
-    """
-    n = x.shape[0]
-    for i in range(min(3, n)):
-        out[i], out[n - 1 - i] = x[i], x[n - 1 - i]
-    if n < 7:
-        out[:] = x
-        return
-    x0, x1, x2, x3, x4, x5, x6 = x[: n - 6], x[1 : n - 5], x[2 : n - 4], x[3 : n - 3], x[4 : n - 2], x[5 : n - 1], x[6:]
-    middle = out[3 : n - 3]
-    for i in range(n - 6):
-        a, b, c, d, e, f, g = x0[i], x1[i], x2[i], x3[i], x4[i], x5[i], x6[i]
-        a, f = (a, f) if a < f else (f, a)
-        a, d = (a, d) if a < d else (d, a)
-        b, g = (b, g) if b < g else (g, b)
-        c, e = (c, e) if c < e else (e, c)
-        b = b if a < b else a
-        d, f = (d, f) if d < f else (f, d)
-        c, g = (c, g) if c < g else (g, c)
-        d = d if c < d else c
-        d = d if d < g else g
-        e = e if e < f else f
-        b, e = (b, e) if b < e else (e, b)
-        d = d if b < d else b
-        middle[i] = d if d < e else e
 
 
 @njit(cache=True)

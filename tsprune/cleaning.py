@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from detectors.parameters import Rules, boolean, check_parameters, choice, either, integer, nothing, real, sequence_of
 from detectors.report import PruningReport
@@ -21,13 +22,22 @@ from tsprune.cleaning_column import ColumnCleaning, clean_column
 from tsprune.cleaning_findings import list_changes, write_report
 from tsprune.cleaning_stamps import settle_stamps
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
+from tsprune.pruners.series_transformer import _give_back as give_back
 from tsprune.time_grid import TimeGrid
 from tsprune.validation import SeriesInput, read_series
 
 __all__ = ["SeriesCleaner"]
 
+_LONGEST_GRID = 50  # positions of the grid per row; beyond that the times are not those of a regular series
+_SAME = 1e-6  # of the largest value
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+def _is_causal(cleaner: SeriesCleaner) -> bool:
+    """True where points can be added."""
+    return bool(cleaner.causal)
 
 
 class SeriesCleaner(TransformerMixin, BaseEstimator):
@@ -52,7 +62,8 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         What becomes of duplicated and late stamps of a pandas index: an error, or sorted in and merged.
     causal : bool, default=False
         Judge every point by the past only (`partial_fit` then adds points, and judges them as `fit` would have done).
-        The first cycles, at least 30 rows, are believed. Periods are then to be told, or None.
+        The first four cycles, at least 30 rows, are believed; with ``period="auto"``
+        the first 200, in which the periods are looked for.
 
     Attributes
     ----------
@@ -144,14 +155,24 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         InvalidSeriesError, TimeIndexError
             If the series or its times cannot be used.
         """
-        del y
         self._check()
         settled, spread, stamps = settle_stamps(X, self.duplicates)
         series = read_series(settled, time=time, name="X")
+        if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
+            raise InvalidSeriesError(
+                "y is not used by SeriesCleaner, got X and y that are both one-dimensional; if X are times, call "
+                "fit(values, time=times), else fit(X)."
+            )
+        validate_data(self, settled if series.has_named_columns else series.values, reset=True, skip_check_array=True)
         self._grid = TimeGrid.of(series)
         self._rows = self._grid.positions(series)
+        extent = int(self._rows[-1]) + 1
+        if extent > _LONGEST_GRID * max(series.n_timepoints, 20):
+            raise TimeIndexError(
+                f"times must stand on a regular grid with gaps, got {series.n_timepoints} rows over {extent} steps; "
+                "resample the series first, or pass row numbers in `time=`."
+            )
         self._is_timed = series.time is not None
-        self.n_features_in_ = series.n_series
         self.series_names_ = list(series.names)
         self._seen = series.values.copy()
         self._results: list[ColumnCleaning] = []
@@ -160,7 +181,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             x = np.full(int(self._rows[-1]) + 1, np.nan)
             x[self._rows] = column
             if self.causal:
-                self._filters.append(CausalFilter(self._told_periods() or (), self.lower, self.upper))
+                self._filters.append(CausalFilter(self._told_periods(), self.lower, self.upper))
                 self._filters[-1].extend(x)
                 self._results.append(clean_causally(x, self._filters[-1]))
             else:
@@ -169,6 +190,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         self._publish(series, X if spread is not None else None, spread, stamps)
         return self
 
+    @available_if(_is_causal)
     def partial_fit(self, X: Any, y: Any = None, *, time: Any = None) -> Self:
         """Judge further rows; only with ``causal=True``. Rows judged before stay as they are.
 
@@ -181,22 +203,17 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        InvalidParameterError
-            Without ``causal=True``.
+        AttributeError
+            Without ``causal=True``: two-sided judgement of old points would change with new ones.
         InvalidSeriesError
             If the columns are not those fitted.
         TimeIndexError
             If a row is not later than those judged.
         """
         del y
-        if not self.causal:
-            raise InvalidParameterError(
-                "partial_fit of SeriesCleaner needs causal=True, got causal=False: two-sided judgement of old points "
-                "would change with new ones; set causal=True or call fit on the whole series."
-            )
         if not hasattr(self, "report_"):
             return self.fit(X, time=time)
-        series = self._same_columns(read_series(X, time=time, name="X"))
+        series = self._same_columns(read_series(X, time=time, name="X"), X)
         last = int(self._rows[-1])
         rows = self._grid.positions(series) if series.time is not None else last + 1 + np.arange(series.n_timepoints)
         if rows[0] <= last:
@@ -245,7 +262,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "report_")
         settled, spread, _ = settle_stamps(X, self.duplicates)
-        series = self._same_columns(read_series(settled, time=time, name="X"))
+        series = self._same_columns(read_series(settled, time=time, name="X"), settled)
         rows = self._place(series)
         last = int(self._rows[-1])
         inside = rows <= last
@@ -257,7 +274,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
                 x[rows[~inside] - last - 1] = series.values[~inside, k]
                 out[~inside, k] = self._continue(k, x)[rows[~inside] - last - 1]
         if spread is None:
-            return series.restore(out)
+            return give_back(series, out, X)
         return read_series(X.reset_index(drop=True), name="X").restore(out[spread]).set_axis(X.index, axis=0)
 
     def inverse_transform(self, X: Any, *, time: Any = None) -> Any:
@@ -276,14 +293,33 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         Same container as `X`.
         """
         check_is_fitted(self, "report_")
-        series = self._same_columns(read_series(X, time=time, name="X"))
+        series = self._same_columns(read_series(X, time=time, name="X"), X)
         rows = self._positions(series)
         out = series.values.copy()
         if self.level_shift == "keep":
             for k, result in enumerate(self._results):
                 inside = rows < result.offset.size
                 out[inside, k] += result.offset[rows[inside]]
-        return series.restore(out)
+        return give_back(series, out, X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the columns that `transform` gives back (n_series,).
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names to use if the fitted series had none.
+        """
+        from sklearn.utils.validation import _check_feature_names_in
+
+        check_is_fitted(self, "report_")
+        return np.asarray(_check_feature_names_in(self, input_features), dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
     # ------------------------------------------------------------------------------------------------- private
 
@@ -293,11 +329,6 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         if self.lower is not None and self.upper is not None and not self.lower < self.upper:
             raise InvalidParameterError(
                 f"lower of SeriesCleaner must be below upper, got lower={self.lower} and upper={self.upper}; swap them."
-            )
-        if self.causal and isinstance(self.period, str):
-            raise InvalidParameterError(
-                "period of SeriesCleaner must be told with causal=True, got 'auto', which looks at the whole series; "
-                "pass season lengths, or None for a series without."
             )
 
     def _told_periods(self) -> tuple[int, ...] | None:
@@ -317,15 +348,15 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         self.changes_ = list_changes(series, self._rows, self._results)
         self.report_ = write_report(series, self._rows, self._results, given, stamps)
 
-    def _same_columns(self, series: SeriesInput) -> SeriesInput:
+    def _same_columns(self, series: SeriesInput, X: Any) -> SeriesInput:
         """Raise unless the columns are those that were fitted."""
-        if series.n_series != self.n_features_in_ or (
-            series.has_named_columns and list(series.names) != self.series_names_
-        ):
+        if series.n_series != self.n_features_in_:
             raise InvalidSeriesError(
-                f"X must have the fitted columns {self.series_names_[:5]} in their order, got {list(series.names)[:5]}; "
-                "reorder them or fit again."
+                f"X has {series.n_series} features, but SeriesCleaner is expecting {self.n_features_in_} features as "
+                f"input; pass every column that was fitted. Reshape your data to (n_timepoints, {self.n_features_in_})."
             )
+        if series.has_named_columns:
+            validate_data(self, X, reset=False, skip_check_array=True)
         return series
 
     def _positions(self, series: SeriesInput) -> Integers:
@@ -346,9 +377,9 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         place[self._rows] = np.arange(self._rows.size)
         inside = rows <= self._rows[-1]
         known = place[rows[inside]]
-        same = known.min(initial=0) >= 0 and np.array_equal(
-            series.values[inside], self._seen[known], equal_nan=True
-        )
+        here, there = series.values[inside], self._seen[known]
+        close = np.abs(here - there) <= _SAME * np.nanmax(np.abs(self._seen), axis=0)  # float32 in between
+        same = known.min(initial=0) >= 0 and bool((close | (np.isnan(here) & np.isnan(there))).all())
         if not same:
             raise TimeIndexError(
                 "rows inside the fitted span must hold the fitted values, got others; pass `time=` for rows that come "
@@ -359,7 +390,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
     def _continue(self, k: int, x: Floats) -> Floats:
         """Clean the rows `x` (n_new,) that follow the fitted ones of column `k`, by the past."""
         if self.causal:
-            again = CausalFilter(self._told_periods() or (), self.lower, self.upper)
+            again = CausalFilter(self._told_periods(), self.lower, self.upper)
             whole = np.full(int(self._rows[-1]) + 1, np.nan)
             whole[self._rows] = self._seen[:, k]
             again.extend(whole)

@@ -22,6 +22,7 @@ _THRESHOLD = 5.0  # as in two-sided cleaning
 _MATERIAL = 2.5
 _HISTORY = 20  # cycles a fit looks back
 _LEAST_HISTORY = 400  # rows
+_AUTO_WARM_UP = 200  # rows in which periods are looked for
 
 
 @dataclass
@@ -31,12 +32,12 @@ class CausalFilter:
     Parameters
     ----------
     periods : tuple of int
-        Season lengths, in samples; empty for none.
+        Season lengths, in samples; empty for none, None to look for them in the warm-up.
     lower, upper : float or None
         Values outside are impossible.
     """
 
-    periods: tuple[int, ...] = ()
+    periods: tuple[int, ...] | None = ()
     lower: float | None = None
     upper: float | None = None
     output: list[float] = field(default_factory=list)
@@ -53,7 +54,12 @@ class CausalFilter:
     @property
     def warm_up(self) -> int:
         """Rows that are believed as they are, because there is no past to judge them by."""
-        return max(30, 4 * max(self.periods, default=1))
+        return _AUTO_WARM_UP if self.periods is None else max(30, 4 * self._longest)
+
+    @property
+    def _longest(self) -> int:
+        """The longest season, 1 for none."""
+        return max(self.periods or (), default=1)
 
     def seed(self, cleaned: Floats) -> None:
         """Take `cleaned` (n_timepoints,) as the past, all of it judged already."""
@@ -74,7 +80,7 @@ class CausalFilter:
         row = len(self.cleaned)
         if row == self.warm_up:
             self._clean_warm_up()
-        elif self._model is not None and (row - self._start) >= max(50, max(self.periods, default=1)):
+        elif self._model is not None and (row - self._start) >= max(50, self._longest):
             self._fit()
         impossible = (self.lower is not None and value < self.lower) or (self.upper is not None and value > self.upper)
         if self._model is None:
@@ -88,14 +94,20 @@ class CausalFilter:
         odd = bool(abs(z) > _THRESHOLD and abs(value - expected) >= self._least)
         if np.isnan(value) or impossible or odd:
             run = self._run + int(odd)
-            if odd and not impossible and run > max(3, max(self.periods, default=1) // 2):
+            if odd and not impossible and run > max(3, self._longest // 2):
                 self._remember(value, value, False, z, 0.0)  # it lasts: a new level, believed from here on
                 self._run = 0
                 self._model, self._start = None, row
                 self._refit_after_shift()
                 return
             self._run = run
-            self._remember(value, float(np.clip(expected, self.lower, self.upper)) if self._bounded else expected, not np.isnan(value), z, spread)
+            self._remember(
+                value,
+                float(np.clip(expected, self.lower, self.upper)) if self._bounded else expected,
+                not np.isnan(value),
+                z,
+                spread,
+            )
             return
         self._run = 0
         self._remember(value, value, False, z, 0.0)
@@ -115,13 +127,18 @@ class CausalFilter:
     def _clean_warm_up(self) -> None:
         """Let the two-sided cleaner look over the warm-up before it becomes the past; its output stays as it was."""
         past = np.array(self._raw)
+        if self.periods is None:
+            from tsprune.periods import find_periods
+
+            known = np.isfinite(past).any()
+            self.periods = tuple(sorted(find_periods(past, max_periods=2, min_cycles=4).lengths)) if known else ()
         if np.isfinite(past).sum() > 0:
             self.cleaned[:] = clean_column(past, self.periods, "report", self.lower, self.upper).values.tolist()
         self._fit()
 
     def _refit_after_shift(self) -> None:
         """Move the past to the new level, so that the next rows are judged by it."""
-        depth = max(3, max(self.periods, default=1) // 2)
+        depth = max(3, self._longest // 2)
         recent = np.array(self._raw[-depth:]) - np.array(self.cleaned[-depth:])
         shift = float(np.nanmedian(recent[:-1])) if depth > 1 else 0.0
         self.cleaned = [value + shift for value in self.cleaned[:-1]] + [self.cleaned[-1]]
@@ -129,10 +146,10 @@ class CausalFilter:
 
     def _fit(self) -> None:
         """Fit the model on the cleaned past."""
-        depth = max(_LEAST_HISTORY, _HISTORY * max(self.periods, default=1))
+        depth = max(_LEAST_HISTORY, _HISTORY * self._longest)
         past = np.array(self.cleaned[-depth:])
         self._start = len(self.cleaned)
-        usable = tuple(p for p in self.periods if p <= past.size // 3)
+        usable = tuple(p for p in self.periods or () if p <= past.size // 3)
         if np.ptp(past) == 0.0:
             self._model = None
             return
@@ -144,7 +161,7 @@ class CausalFilter:
         if self._model is None or self._model.seasonal.shape[1] == 0:
             return 0.0
         total, n = 0.0, self._model.seasonal.shape[0]
-        for j, period in enumerate(p for p in self.periods if p <= n // 3):
+        for j, period in enumerate(p for p in self.periods or () if p <= n // 3):
             place = n - 1 + (len(self.cleaned) - back - (self._start - 1))
             while place >= n:
                 place -= period
@@ -159,7 +176,7 @@ class CausalFilter:
         for k in range(1, model.phi.size):
             a -= model.phi[k] * (self.cleaned[-k] - self._season(k) - model.mean)
         place = model.scale.size - 1
-        period = max((p for p in self.periods if p <= model.scale.size // 3), default=0)
+        period = max((p for p in self.periods or () if p <= model.scale.size // 3), default=0)
         if period:
             place = model.scale.size - period + (len(self.cleaned) - self._start) % period
         return a + model.mean + self._season(0), float(model.scale[place])
@@ -181,4 +198,4 @@ def clean_causally(x: Floats, state: CausalFilter) -> ColumnCleaning:
         guards.append(f"the first {state.warm_up} rows are believed: there is no past to judge them by")
     values, errors = np.array(state.output), np.array(state.errors)
     changes.sort(key=lambda change: change.start)
-    return ColumnCleaning(values, errors, flags, changes, guards, state.periods, None, np.zeros(x.size))
+    return ColumnCleaning(values, errors, flags, changes, guards, state.periods or (), None, np.zeros(x.size))

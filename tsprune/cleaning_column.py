@@ -133,7 +133,13 @@ def clean_column(
         elif x[~(wrong | missing)].min() >= 0.0:
             out = np.where(wrong | missing, np.maximum(out, 0.0), out)
     return ColumnCleaning(
-        out, standard_error, (wrong | shifted) & ~missing, sorted(changes, key=lambda c: (c.start, c.stop)), guards, periods, model
+        out,
+        standard_error,
+        (wrong | shifted) & ~missing,
+        sorted(changes, key=lambda c: (c.start, c.stop)),
+        guards,
+        periods,
+        model,
     )
 
 

@@ -71,4 +71,3 @@ def find_level_blocks(
         blocks.append(LevelBlock(start, stop, size, strength))
         work[start:stop] -= size
     return blocks
-

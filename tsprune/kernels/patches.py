@@ -13,7 +13,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["best_level", "best_pairs", "best_patches", "innovations", "patch_fit", "search_patches", "solve_gap", "step_evidence"]
+__all__ = [
+    "best_level",
+    "best_pairs",
+    "best_patches",
+    "innovations",
+    "patch_fit",
+    "search_patches",
+    "solve_gap",
+    "step_evidence",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -109,8 +118,17 @@ def best_patches(
 
 @njit(cache=True)
 def best_pairs(
-    e: Floats, v: Floats, phi: Floats, sums: Floats, low: int, high: int, misfit: float, least: float, cost: float,
-    z_best: Floats, size_best: Floats,
+    e: Floats,
+    v: Floats,
+    phi: Floats,
+    sums: Floats,
+    low: int,
+    high: int,
+    misfit: float,
+    least: float,
+    cost: float,
+    z_best: Floats,
+    size_best: Floats,
 ) -> None:
     """Write for every start in [low, high) the evidence for two neighbouring rows off by sizes of their own.
 

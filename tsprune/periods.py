@@ -32,6 +32,8 @@ _OUTLIERS_MAX = 0.06  # more than this share of outliers is the shape of the ser
 _CARRIES = 0.995  # quantile that the share of a part's harmonics has to pass
 _STRENGTH_MIN = 0.01  # of the variance; less is of no use, however significant
 _SPARSEST = 100.0  # steps of the grid a row: with fewer rows nothing can be told
+_APART = 0.15  # two periods closer than this share are one broad line
+_REACH = 20
 _RULES: Rules = {
     "max_periods": integer(1),
     "alpha": real(0, 1, open_low=True, open_high=True),
@@ -162,19 +164,32 @@ def find_periods(
     longest = n // int(min_cycles) if max_period is None else min(int(max_period), n // int(min_cycles))
     if known.size < _SHORTEST or longest < min_period or np.ptp(values[np.isfinite(values)]) == 0.0:
         return Periods()
+    quiet, clipped = _without_outliers(values)
+    found = _periods(quiet, int(max_periods), alpha, int(min_period), longest)
+    if not found and clipped is not None:  # a short pulse in every cycle looks like outliers
+        found = _periods(clipped, int(max_periods), alpha, int(min_period), longest)
+    return Periods(found)
+
+
+def _periods(rest: Floats, max_periods: int, alpha: float, shortest: int, longest: int) -> list[Period]:
+    """Find one period after the other in `rest` (n,), each in what the ones before have left."""
     found: list[Period] = []
-    rest = _without_outliers(values)
     while len(found) < max_periods:
-        candidate = _strongest(rest, int(min_period), longest, [p.period for p in found])
+        candidate = _strongest(rest, shortest, longest, [p.period for p in found])
         if candidate is None or candidate[1] > math.log(alpha):
             break
         period, log_p = candidate
         season, strength = _season(rest, period)
-        if strength < _STRENGTH_MIN or any(abs(n / period - n / p.period) < 1.5 for p in found):
+        if strength < _STRENGTH_MIN or any(_is_known(period, p.period) for p in found):
             break
         rest = rest - season
         found.append(Period(period, math.exp(log_p), strength))
-    return Periods(found)
+    return found
+
+
+def _is_known(period: Any, found: int) -> Any:
+    """Tell of a period, or of several (k,), whether it is a found one again: a part of it, or nearly it."""
+    return (found % period == 0) | (abs(period - found) < _APART * found)
 
 
 def _on_grid(y: Floats, time: NDArray[np.int64]) -> Floats:
@@ -193,8 +208,8 @@ def _on_grid(y: Floats, time: NDArray[np.int64]) -> Floats:
     return grid
 
 
-def _without_outliers(y: Floats) -> Floats:
-    """Return `y` (n,) with isolated outliers missing: far from the medians of blocks, and few."""
+def _without_outliers(y: Floats) -> tuple[Floats, Floats | None]:
+    """Return `y` (n,) with isolated outliers missing, and clipped: far from the medians of blocks, and few."""
     n = len(y)
     edges = np.linspace(0, n, max(2, min(21, n // 25 + 1))).astype(int)
     blocks = [(0.5 * (a + b - 1), y[a:b]) for a, b in itertools.pairwise(edges)]
@@ -204,8 +219,10 @@ def _without_outliers(y: Floats) -> Floats:
     spread = 1.4826 * np.nanmedian(np.abs(gap))
     outlying = np.abs(gap) > _OUTLIER * spread
     if spread == 0.0 or outlying.sum() > _OUTLIERS_MAX * np.isfinite(y).sum():
-        return y
-    return np.where(outlying, np.nan, y)
+        return y, None
+    if not outlying.any():
+        return y, None
+    return np.where(outlying, np.nan, y), y - gap + np.clip(gap, -_OUTLIER * spread, _OUTLIER * spread)
 
 
 def _filled(y: Floats) -> Floats:
@@ -238,14 +255,38 @@ def _strongest(y: Floats, shortest: int, longest: int, found: list[int]) -> tupl
     for period in found:  # what the mean cycle of a found period left of its own lines is not a second period
         white[_near_lines(fine * n, n / period)] = 0.0
     scores, harmonics = comb_scores(white, n_transform, shortest, longest, _N_HARMONICS)
+    candidates = np.arange(shortest, longest + 1)
+    for period in found:
+        scores[_is_known(candidates, period)] = 0.0
     best = int(np.argmax(scores))
     if scores[best] <= 0.0:
         return None
-    period, n_harmonics = shortest + best, int(harmonics[best])
-    spectrum = step / ((1.0 - phi) ** 2 + phi * 4.0 * np.sin(np.pi * fine) ** 2 + 1e-300) + noise
+    n_harmonics = int(harmonics[best])
+    period = _refined(errors, local, n_transform, shortest + best, n_harmonics, longest)
+    spectrum = step / ((1.0 - phi) ** 2 + phi * 4.0 * np.sin(np.pi * fine) ** 2 + 1e-30) + noise
     excess = np.maximum(np.abs(np.fft.rfft(z, n_transform)) ** 2 / n - spectrum * local, 0.0)
     log_p = min(0.0, math.log(2.0 * n) - float(scores[best]))
-    return _carrying_divisor(excess, n_transform, period, n_harmonics, shortest), log_p
+    part = _carrying_divisor(excess, n_transform, period, n_harmonics, shortest)
+    if part != period:
+        part = _refined(errors, local, n_transform, part, max(1, n_harmonics * part // period), longest)
+    return part, log_p
+
+
+def _refined(errors: Floats, local: Floats, n_transform: int, period: int, n_harmonics: int, longest: int) -> int:
+    """Return the best period around `period` where the frequencies of the transform are too coarse to tell.
+
+    The mean cycle of the errors (n,) has exactly the harmonics of its period.
+    """
+    reach = min(_REACH, math.ceil(period**2 / n_transform)) if 4 * period**2 > n_transform else 0
+    best, best_power = period, -1.0
+    for candidate in range(max(2, period - reach), min(longest, period + reach) + 1) if reach else ():
+        cycle = np.bincount(np.arange(len(errors)) % candidate, errors, candidate)
+        order = np.arange(1, min(n_harmonics, candidate // 2) + 1)
+        where = np.minimum(np.round(order * n_transform / candidate).astype(np.int64), len(local) - 1)
+        power = float((np.abs(np.fft.rfft(cycle)[order]) ** 2 / local[where]).sum())
+        if power > best_power:
+            best, best_power = candidate, power
+    return best
 
 
 def _near_lines(cycles: Floats, fundamental: float) -> NDArray[np.bool_]:

@@ -157,6 +157,19 @@ def test_a_noise_free_cycle_is_found():
     assert find_periods(np.sin(2 * np.pi * np.arange(300) / 20))[0].period == 20
 
 
+def test_a_short_pulse_in_every_cycle_is_no_outlier():
+    rng = np.random.default_rng(6)
+    pulses = 5.0 * (np.arange(3000) % 60 == 0)
+    assert find_periods(pulses + rng.normal(0, 0.5, 3000)).lengths == (60,)
+    assert find_periods(pulses)[0].period == 60
+
+
+def test_long_periods_are_told_to_the_sample():
+    t = np.arange(60_000)
+    y = np.sin(2 * np.pi * t / 1440) + np.cos(4 * np.pi * t / 1440) + np.random.default_rng(7).normal(0, 0.5, t.size)
+    assert find_periods(y).lengths == (1440,)
+
+
 def test_candidates_keep_their_bounds():
     y = seasonal(30, 600, 0.3, np.random.default_rng(5), "sine")
     assert find_periods(y)[0].period == 30

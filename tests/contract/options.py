@@ -54,11 +54,12 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "NoisePruner": {**_PRUNER, "method": ["auto", "kalman", "wavelet"], "wavelet": ["db4", "haar"]},
         "SeriesCleaner": {
             "period": _PERIOD, "level_shift": ["repair", "keep", "report"], "lower": [None, -10.0],
-            "upper": [None, 99.0],
+            "upper": [None, 99.0], "duplicates": ["error", "mean", "first", "last"], "causal": [False, True],
         },
         "SeriesDetector": {
             "detector": [None, small_forest()], "period": _PERIOD, "window": ["auto", 8],
-            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], **_SHARED,
+            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "time_column": [None, "when"],
+            **_SHARED,
         },
         "OnlineDecomposer": {
             "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],

@@ -33,6 +33,10 @@ OPTIONS = options()
 TABLES = TABLE_DETECTORS | TABLE_SELECTORS | ROW_SELECTORS
 SERIES = SERIES_PRUNERS | SERIES_CLEANERS | SERIES_DETECTORS
 CASES = [(c, p, v) for c in CLASSES for p, values in OPTIONS.get(c, {}).items() for v in values]
+BESIDE = {  # values that make sense beside another one only
+    ("seasonal_window", "[7, 9]"): {"period": [12, 30]},
+    ("causal", "True"): {"period": 12},
+}
 
 
 def frame(n: int = 120) -> pd.DataFrame:
@@ -85,9 +89,7 @@ def test_every_value_is_listed(name: str) -> None:
     ("name", "parameter", "value"), CASES, ids=[f"{c}-{p}-{k}" for k, (c, p, _) in enumerate(CASES)]
 )
 def test_every_value_is_built(name: str, parameter: str, value: Any) -> None:
-    beside = (
-        {"period": [12, 30]} if parameter == "seasonal_window" and isinstance(value, list) else {}
-    )  # one window per period
+    beside = BESIDE.get((parameter, str(value)), {})
     learner = make(name, **{parameter: value}, **beside)
     before = dict(vars(learner))
     learn(name, learner)

@@ -13,6 +13,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import log_ndtr
 
+from detectors.tables import reach
+
 __all__ = ["dependence_blocks", "normality_log_p"]
 
 Floats = NDArray[np.float64]
@@ -85,6 +87,7 @@ def normality_log_p(X: Floats) -> float:
     ordered = np.sort(X, axis=0)
     if ((ordered[1:] == ordered[:-1]).mean(axis=0) > 0.5).any():
         return -np.inf
+    X = X / reach(X)
     centred = X - X.mean(axis=0)
     deviation = centred.std(axis=0)
     standard = centred / np.where(deviation > 0, deviation, 1.0)

@@ -82,8 +82,8 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
     sentinel_ : MarginalSentinel or None
     report_ : PruningReport
         Every feature with its kind ("relevant", "constant", "duplicate", "independent noise", "irrelevant block",
-        "harmful"), reason, statistic (= relevance), threshold and p-value. "harmful" is an independent feature whose
-        own extremes lie so far out that they would fill the top of a ranking.
+        "harmful", "untested"), reason, statistic (= relevance), threshold and p-value. "harmful" is an independent
+        feature whose own extremes would fill the top of a ranking; "untested" did not vary in the rows drawn.
 
     Raises
     ------
@@ -338,6 +338,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         return decide(
             sample,
             constant,
+            X,
             alpha=self.alpha,
             normality_level=self.normality_level if self.prune_blocks else None,
             duplicates=self.prune_duplicates,

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from detectors.tables import reach
+
 __all__ = ["FeatureView", "agreement"]
 
 Floats = NDArray[np.float64]
@@ -68,7 +70,8 @@ class FeatureView:
         lost = np.isnan(X).all(axis=0)
         if lost.any():  # a column without any value stands still
             X = np.where(lost, 0.0, X)
-        mean, deviation = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
+        unit = reach(X)
+        mean, deviation = unit * np.nanmean(X / unit, axis=0), unit * np.nanstd(X / unit, axis=0)
         low, middle, high = np.nanquantile(X, [0.25, 0.5, 0.75], axis=0)
         scale = np.where(deviation > 0, deviation, 1.0)
         spread = np.where(high > low, (high - low) / 1.349, scale)

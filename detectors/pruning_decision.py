@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from detectors.blocks import dependence_blocks, normality_log_p
 from detectors.relevance import RankBasis, discoveries, joint_log_p, pair_evidence, rank_basis
+from detectors.tables import dense, is_sparse, reach
 
 __all__ = ["Decision", "decide", "duplicate_columns"]
 
@@ -75,6 +76,7 @@ class Decision:
             text = {
                 "relevant": f"depends on other features, most on {other} (p = {p})",
                 "constant": "never varies",
+                "untested": "varies too rarely for the rows that were drawn; without evidence it stays",
                 "duplicate": f"copy of {other} up to shift, scale and sign",
                 "independent noise": f"depends on no other feature (smallest p = {p})",
                 "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
@@ -87,6 +89,7 @@ class Decision:
 def decide(
     X: Floats,
     constant: Mask,
+    whole: Any,
     *,
     alpha: float,
     normality_level: float | None,
@@ -103,6 +106,8 @@ def decide(
         NaN is missing.
     constant : ndarray of bool of shape (n_features,)
         Columns that do not vary in the whole table.
+    whole : ndarray or CSR matrix of shape (n_all_rows, n_features)
+        The table the sample comes from: copies in the sample must be copies there.
     alpha, normality_level, duplicates, screen_above, guard
         As in `FeaturePruner`; `normality_level` None leaves the blocks alone.
     rng : numpy Generator
@@ -116,7 +121,7 @@ def decide(
     kinds[constant] = "constant"
     partner = np.full(n_features, -1, dtype=np.int64)
     if duplicates:
-        original = duplicate_columns(X)
+        original = _true_copies(duplicate_columns(X), whole) if len(X) < whole.shape[0] else duplicate_columns(X)
         copies = (original >= 0) & ~constant
         kinds[copies] = "duplicate"
         partner[copies] = original[copies]
@@ -133,8 +138,10 @@ def decide(
         partner[tested[names]] = np.where(best >= 0, tested[names][best], -1)
         blocks[tested[names]] = n_features + labels
     found.blocks = np.unique(blocks, return_inverse=True)[1].astype(np.int64)
-    found.support = kinds == "relevant"
-    if not found.support.any():
+    silent = tested[~basis.active[0]]
+    kinds[silent] = "untested"  # they vary in the table, but not in the rows drawn
+    found.support = np.isin(kinds, ("relevant", "untested"))
+    if not (kinds == "relevant").any():
         untouched = ~np.isin(kinds, ("constant", "duplicate"))
         found.keep(
             untouched if untouched.any() else np.ones(n_features, dtype=bool),
@@ -256,6 +263,7 @@ def duplicate_columns(X: Floats) -> Numbers:
     [-1, -1, 0]
     """
     missing = np.isnan(X)
+    X = X / reach(X)
     present = np.maximum((~missing).sum(axis=0), 1)
     filled = np.where(missing, 0.0, X)
     centred = np.where(missing, 0.0, filled - filled.sum(axis=0) / present)
@@ -279,6 +287,16 @@ def duplicate_columns(X: Floats) -> Numbers:
     return _first_of_each(original)
 
 
+def _true_copies(original: Numbers, whole: Any) -> Numbers:
+    """The copies (n_features,) found in a sample that are copies in the whole table (n_rows, n_features) as well."""
+    checked = original.copy()
+    whole = whole.tocsc() if is_sparse(whole) else whole
+    for copy in np.flatnonzero(original >= 0):
+        if duplicate_columns(dense(whole[:, [original[copy], copy]])).tolist() != [-1, 0]:
+            checked[copy] = -1
+    return checked
+
+
 def _first_of_each(original: Numbers) -> Numbers:
     """The same groups (n_features,) with the lowest number as the original of each."""
     result = np.full(len(original), -1, dtype=np.int64)
@@ -294,7 +312,8 @@ def _name_harmful(found: Decision, X: Floats) -> None:
     which = np.flatnonzero((found.kinds == "independent noise") & ~found.support)
     if not len(which):
         return
-    low, middle, high = np.nanquantile(X[:, which], [0.25, 0.5, 0.75], axis=0)
+    columns = X[:, which] / reach(X[:, which])
+    low, middle, high = np.nanquantile(columns, [0.25, 0.5, 0.75], axis=0)
     scale = (high - low) / 1.349
-    reach = np.nanmax(np.abs(X[:, which] - middle), axis=0)
-    found.kinds[which[(scale > 0) & (reach > _HARMFUL * scale)]] = "harmful"
+    farthest = np.nanmax(np.abs(columns - middle), axis=0)
+    found.kinds[which[(scale > 0) & (farthest > _HARMFUL * scale)]] = "harmful"

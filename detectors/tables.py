@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["constant_columns", "dense", "is_sparse", "usual_row"]
+__all__ = ["constant_columns", "dense", "is_sparse", "reach", "usual_row"]
 
 Floats = NDArray[np.float64]
 
@@ -44,3 +44,9 @@ def usual_row(X: Any) -> Floats:
     column = np.arange(X.shape[1])
     low, high = ordered[np.maximum(present - 1, 0) // 2, column], ordered[present // 2 * (present > 1), column]
     return np.where(present > 0, 0.5 * (low + high), 0.0)
+
+
+def reach(X: Floats) -> Floats:
+    """Largest size (n_features,) of every column, 1 where that is 0 or nothing is there: a safe unit for sums."""
+    size = np.fmax.reduce(np.abs(X), axis=0, initial=0.0)
+    return np.where(size > 0, size, 1.0)

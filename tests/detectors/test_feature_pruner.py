@@ -21,7 +21,7 @@ from detectors.pruning_decision import duplicate_columns
 from detectors.report import PruningReport
 
 SEEDS = range(40) if os.environ.get("TSPRUNE_SLOW") else range(4)
-KINDS = {"relevant", "constant", "duplicate", "independent noise", "irrelevant block", "harmful"}
+KINDS = {"untested", "relevant", "constant", "duplicate", "independent noise", "irrelevant block", "harmful"}
 
 
 @parametrize_with_checks([FeaturePruner(random_state=0), FeaturePruner(guard=None, prune_blocks=False)])
@@ -118,6 +118,28 @@ def test_duplicates_are_found_once_and_can_be_kept() -> None:
     assert not FeaturePruner().fit(X).support_[-3:].any()
     X[3, 6] = np.nan  # no copy any more: it is missing elsewhere
     assert duplicate_columns(X).tolist() == [-1] * 7 + [0, 1]
+
+
+def test_copies_and_rare_events_are_judged_on_the_whole_table() -> None:
+    X = planted(3000, 2)
+    rare = np.zeros((3000, 2))
+    rare[17, 0] = rare[2900, 1] = 1.0
+    X = np.hstack([X, rare, X[:, :1]])
+    drawn = FeaturePruner(max_rows=60, random_state=0).fit(X)
+    assert drawn.kinds_[6:8].tolist() == ["untested", "untested"]
+    assert drawn.support_[6:8].all()
+    assert drawn.kinds_[8] == "duplicate"
+    twins = np.hstack([X[:, :6], rare[:, :1], X[:, :1]])
+    twins[5, 7] += 1.0  # a copy in nearly every sample, but not in the table
+    assert FeaturePruner(max_rows=60, random_state=0).fit(twins).kinds_[7] != "duplicate"
+    thin = FeaturePruner(max_rows=60, random_state=0).fit(sparse.csr_array(X))
+    assert thin.kinds_[8] == "duplicate"
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e12, 1e300])
+def test_huge_and_tiny_units(scale: float) -> None:
+    support = FeaturePruner(random_state=0).fit(planted(n_noise=4) * scale).support_
+    assert support.tolist() == [True] * 4 + [False] * 4
 
 
 def test_missing_values_and_binary_columns() -> None:

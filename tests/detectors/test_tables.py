@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
-from detectors.tables import constant_columns, dense, is_sparse, usual_row
+from detectors.tables import constant_columns, dense, is_sparse, reach, usual_row
 
 
 @settings(deadline=None, max_examples=40)
@@ -31,3 +31,8 @@ def test_sparse_tables() -> None:
     assert not is_sparse(np.eye(3))
     assert np.array_equal(dense(X), np.eye(3))
     assert usual_row(X).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_reach_is_the_largest_size() -> None:
+    X = np.array([[1.0, -3.0, 0.0, np.nan], [np.nan, 2.0, 0.0, np.nan]])
+    assert reach(X).tolist() == [1.0, 3.0, 1.0, 1.0]

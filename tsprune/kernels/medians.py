@@ -56,22 +56,20 @@ def medians_of_cycles(x: Floats, period: int, out: Floats) -> None:
     Next to the ends they are of five and of three; the last value of all is the median of itself, its neighbour's
     median, and the line through the two medians next to it (Tukey 1977, "Exploratory data analysis", chapter 7).
     """
-    n = x.shape[0]
-    median_of_seven(x, period, out)
-    window = np.empty(5)
-    for phase in range(period):
-        n_cycles = (n - 1 - phase) // period + 1
-        for cycle in range(n_cycles):
-            half = min(cycle, n_cycles - 1 - cycle)
-            if half == 0 or half > 2:
-                continue
-            for k in range(2 * half + 1):
-                window[k] = x[phase + (cycle - half + k) * period]
-            window[: 2 * half + 1].sort()
-            out[phase + cycle * period] = window[half]
-        last = n_cycles - 1
-        for end, step in ((0, 1), (last, -1)):
-            here, near, far = phase + end * period, phase + (end + step) * period, phase + (end + 2 * step) * period
-            if n_cycles < 4:
-                far = near
-            out[here] = middle_of(x[here], out[near], 3.0 * out[near] - 2.0 * out[far])
+    n, p = x.shape[0], period
+    median_of_seven(x, p, out)
+    for part in range(2):
+        first, last = (p, min(3 * p, n - p)) if part == 0 else (max(n - 3 * p, p), n - p)
+        for i in range(first, last):
+            half = min(i // p, (n - 1 - i) // p)
+            if half == 1:
+                out[i] = middle_of(x[i - p], x[i], x[i + p])
+            elif half == 2:
+                a, b, c, d = x[i - 2 * p], x[i - p], x[i + p], x[i + 2 * p]
+                out[i] = middle_of(x[i], max(min(a, b), min(c, d)), min(max(a, b), max(c, d)))
+    for part in range(2):
+        step, start = (p, 0) if part == 0 else (-p, n - p)
+        for i in range(start, start + p):
+            # of a subseries of three, the median next to the end is also the one after
+            far = i + 2 * step if 0 <= i + 3 * step < n else i + step
+            out[i] = middle_of(x[i], out[i + step], 3.0 * out[i + step] - 2.0 * out[far])

@@ -13,6 +13,7 @@ from reference.naive_monitor import naive_hill, naive_novelty, naive_onset, naiv
 from tsprune.kernels import monitor as kernel
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, TOTAL, add_count, tail_probability
 from tsprune.kernels.extremes import COUNT, EXTREMES_SIZE, KEPT, rarity
+from tsprune.kernels.fleet_monitor import FLEET_SIZE, advance_fleet
 from tsprune.kernels.novelty import BOOK, BOOK_SIZE, novelty
 from tsprune.kernels.visits import N_VISITS, SLOT, VISITS_SIZE, median_of_seven, slot_median, visit
 from tsprune.kernels.windows import WINDOW_SIZE, push, views
@@ -186,3 +187,71 @@ def test_strength_is_continuous_and_falls() -> None:
 @given(st.lists(st.floats(-1e9, 1e9), min_size=7, max_size=7))
 def test_the_median_of_seven(values: list[float]) -> None:
     assert median_of_seven(np.array([0.0, *values]), 1) == np.median(values)
+
+
+def fresh(history: np.ndarray, episode: int, horizon: float) -> dict[str, np.ndarray]:
+    """State arrays for metrics with this history (n_rows, n_metrics); the last metric counts up."""
+    integers = np.zeros(kernel.N_INTEGERS, dtype=np.int64)
+    integers[kernel.I_STEP], integers[kernel.I_EPISODE] = 3600 * 10**9, episode
+    metrics = np.zeros((history.shape[1], kernel.METRIC_SIZE))
+    for row, column in zip(metrics[:-1], history.T[:-1], strict=True):
+        kernel.start_metric(row, column[np.isfinite(column)])
+    metrics[-1, kernel.M_COUNTER] = 1.0
+    params = np.array([0.01, 2.0, 0.05, 1.0, 0.0, 0.0, horizon, 1.0])
+    joint = np.zeros(kernel.JOINT_SIZE)
+    joint[kernel.J_TOKENS] = 1.0
+    return {"params": params, "integers": integers, "joint": joint, "metrics": metrics}
+
+
+def test_rows_at_once_are_rows_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    n = 24 * 12
+    hours = np.arange(n)
+    values = np.column_stack([
+        10 + 5 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(0, 0.3, n), np.cumsum(rng.poisson(900, n)),
+    ]).astype(float)  # fmt: skip
+    values[150:, 0] = 10 + 5 * rng.normal(size=n - 150)  # the season ends
+    values[100, 0], values[101, 0], values[120, 1] = np.nan, 1e300, 5.0
+    values[200:230, 1] = np.nan
+    values[240:, 0] = 500.0 + rng.normal(size=n - 240)
+    times = hours * 3600 * 10**9
+    times[80:] += 5 * 3600 * 10**9
+    zone = np.zeros((2, 1), dtype=np.int64)
+    states = [fresh(values[:60], 20, 100.0) for _ in range(2)]
+    outs = [np.empty((n, kernel.OUT_METRICS + 2 * kernel.PER_METRIC)) for _ in range(2)]
+    for state, out, size in zip(states, outs, (n, 1), strict=True):
+        for start in range(0, n, size):
+            part = slice(start, start + size)
+            kernel.advance(times[part], values[part], zone, out=out[part], **state)
+    np.testing.assert_array_equal(outs[0], outs[1])
+    for name, array in states[0].items():
+        np.testing.assert_array_equal(array, states[1][name])
+    integers, out = states[0]["integers"], outs[0]
+    assert integers[kernel.I_ROWS] == n
+    assert integers[kernel.I_GAPS] == 1
+    assert integers[kernel.I_RESETS] == 1
+    assert integers[kernel.I_MISSING] == 31
+    assert integers[kernel.I_LOG_COUNT] >= 3  # the season came and went, the second metric went and came
+    assert integers[kernel.I_ALERTS] == out[:, kernel.OUT_ALERT].sum() > 0
+    assert np.isfinite(out[:, : kernel.OUT_METRICS]).all()
+    assert out[-1, kernel.OUT_METRICS] == pytest.approx(500, abs=3)  # a level that lasts is learnt
+
+
+def test_fleet_kernel_keeps_the_series_apart() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 3))
+    values[50] = [np.nan, 30.0, values[50, 2]]
+    values[:, 2] = 7.0
+    states, out = np.zeros((3, FLEET_SIZE)), np.empty((3, 2))
+    scores = []
+    for row in values:
+        advance_fleet(row, states, 100.0, 0.9, out)
+        scores.append(out.copy())
+    found = np.array(scores)
+    assert np.isfinite(found).all()
+    assert found[50, 1, 1] < 1e-4
+    assert found[50, 0, 1] == 1.0
+    assert found[51, 1, 0] == pytest.approx(0.9 * found[50, 1, 0], rel=0.5)
+    assert (found[1:, 2] == [0.0, 1.0]).all()
+    advance_fleet(np.array([0.0, 0.0, 8.0]), states, 100.0, 0.9, out)
+    assert out[2, 1] <= 1e-12  # a constant that changes

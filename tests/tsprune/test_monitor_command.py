@@ -71,25 +71,26 @@ def test_the_summary_and_the_readings(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "prime was 500, is 9" in message
 
 
-def test_stop_exits_with_two_and_one_line(tmp_path: Path) -> None:
+def test_stop_exits_with_two_and_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write_lines(tmp_path / "in", 120, bad_at=111)
-    status, _, message = call(*arguments(tmp_path, source, "--prime", "100"))
+    status, _, message = inside(capsys, *arguments(tmp_path, source, "--prime", "100"))
     assert status == 2
     assert "line 111" in message
     assert "Traceback" not in message
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 10
-    status, stdout, _ = call(*arguments(tmp_path, source, "--prime", "100", "--on-error", "skip", "--json"))
+    options = ("--prime", "100", "--on-error", "skip", "--json")
+    status, stdout, _ = inside(capsys, *arguments(tmp_path, source, *options))
     assert status == 0
     assert json.loads(stdout)["bad"] == {"syntax": 1}
-    status, _, message = call(*arguments(tmp_path, tmp_path / "nowhere"))
+    status, _, message = inside(capsys, *arguments(tmp_path, tmp_path / "nowhere"))
     assert status == 2
     assert "nowhere" in message
 
 
 @pytest.mark.slow
 def test_kills_change_nothing(tmp_path: Path) -> None:
-    n_kills = int(os.environ.get("TSPRUNE_SLOW", 0) or 2)
-    source = write_lines(tmp_path / "in", 6000)
+    n_kills = int(os.environ.get("TSPRUNE_SLOW", 0) or 1)
+    source = write_lines(tmp_path / "in", 3000)
     begin = time.monotonic()
     assert call(*arguments(tmp_path / "whole", source))[0] == 0
     usual = time.monotonic() - begin

@@ -78,6 +78,7 @@ PART_SEASON, PART_METRIC = 0, 1
 _RATE_LEVEL = 0.1
 _KEEP, _DROP = 0.9, 1.0  # a season is kept below, dropped above this ratio of its error to the plain one
 _PERSISTENT = 32.0
+_MOST_VALUE = 1e150  # the views see nothing beyond: squares of it and sums of those are still finite
 _ANOMALY_COUNTS = 0.25  # of an ordinary row, in the calibration: the false-alarm rate is met within this factor
 _VIEW_WEIGHT = 0.85  # evidence of every view but the value itself: their number is the number of chances to be wrong
 _MOST_DEVIATION = 5.0  # of one metric, in scales, that counts in the mean over all: no metric alone is all
@@ -194,10 +195,10 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
     if row[M_SEEN] == 0.0 and row[M_SCALE] == 0.0:  # a metric without history begins with its first value
         start_metric(row, np.array([value]))
     if params[P_SEASON] > 0.0:
-        visit(row, M_VISITS, slot, value)
+        visit(row, M_VISITS, slot, min(max(value, -_MOST_VALUE), _MOST_VALUE))
     changed = _decompose(row, value, typical, memory, result)
     window = row[M_WINDOW : M_WINDOW + WINDOW_SIZE]
-    push(window, value)
+    push(window, min(max(value, -_MOST_VALUE), _MOST_VALUE))
     views(window, look)
     if row[M_CLIPPED] >= _PERSISTENT:  # so many in a row are no anomaly but a new level
         row[M_LEVEL] = look[V_MEDIAN] - result[1]
@@ -205,7 +206,7 @@ def _metric_step(value: float, slot: int, n_steps: int, row: Floats, params: Flo
         row[M_CLIPPED] = 0.0
     n_views = N_VIEWS - 1
     if not math.isnan(typical):
-        row[M_SEASON_RING + (int(row[M_SEEN]) & 3)] = value - typical
+        row[M_SEASON_RING + (int(row[M_SEEN]) & 3)] = min(max(value - typical, -_MOST_VALUE), _MOST_VALUE)
         total = 0.0
         for k in range(4):
             total += row[M_SEASON_RING + k]

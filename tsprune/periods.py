@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from detectors.parameters import Rules, check_value, either, integer, nothing, real
 from tsprune.exceptions import TimeIndexError
 from tsprune.kernels.background import PHI_GRID, RATIO_GRID, fit_background, innovations
-from tsprune.kernels.periodogram import comb_scores
+from tsprune.kernels.periodogram import comb_scores, log_gamma_tail
 from tsprune.validation import read_series
 
 __all__ = ["Period", "Periods", "find_periods"]
@@ -32,6 +32,7 @@ _OUTLIERS_MAX = 0.06  # more than this share of outliers is the shape of the ser
 _CARRIES = 0.995  # quantile that the share of a part's harmonics has to pass
 _STRENGTH_MIN = 0.01  # of the variance; less is of no use, however significant
 _SPARSEST = 100.0  # steps of the grid a row: with fewer rows nothing can be told
+_NO_EVIDENCE = math.log(0.01)
 _APART = 0.15  # two periods closer than this share are one broad line
 _REACH = 20
 _RULES: Rules = {
@@ -266,7 +267,7 @@ def _strongest(y: Floats, shortest: int, longest: int, found: list[int]) -> tupl
     spectrum = step / ((1.0 - phi) ** 2 + phi * 4.0 * np.sin(np.pi * fine) ** 2 + 1e-30) + noise
     excess = np.maximum(np.abs(np.fft.rfft(z, n_transform)) ** 2 / n - spectrum * local, 0.0)
     log_p = min(0.0, math.log(2.0 * n) - float(scores[best]))
-    part = _carrying_divisor(excess, n_transform, period, n_harmonics, shortest)
+    part = _carrying_divisor(excess, white, n, period, n_harmonics, shortest)
     if part != period:
         part = _refined(errors, local, n_transform, part, max(1, n_harmonics * part // period), longest)
     return part, log_p
@@ -315,21 +316,33 @@ def _running_median(power: Floats) -> Floats:
     return np.asarray(np.interp(np.log(np.arange(1, n + 1)), np.log(centres), medians)) / math.log(2.0)
 
 
-def _carrying_divisor(excess: Floats, n_transform: int, period: int, n_harmonics: int, shortest: int) -> int:
+def _carrying_divisor(
+    excess: Floats, white: Floats, n_timepoints: int, period: int, n_harmonics: int, shortest: int
+) -> int:
     """Return the part of `period` whose harmonics carry more of the excess power than a shape's would, or `period`.
 
     A day inside a week: of the first harmonics of the week, those of the day carry nearly everything. If the
-    power were spread evenly and at random, the share of the r-th, 2r-th, ... would be Beta distributed.
+    power were spread evenly and at random, the share of the r-th, 2r-th, ... would be Beta distributed. A part is also
+    taken where the other harmonics are no evidence at all and the series is too short to tell it from the fraction.
     """
     from scipy.stats import beta
 
+    n_transform = 2 * (len(excess) - 1)
     total = _comb_power(excess, n_transform, period, n_harmonics)
     if n_harmonics < 2 or total <= 0.0:
         return period
     for ratio in range(min(period // shortest, n_harmonics), 1, -1):
         part, n_inside = round(period / ratio), n_harmonics // ratio
         share = _comb_power(excess, n_transform, part, n_inside) / total
-        if share > 0.5 + 0.5 / ratio**2 and share > beta.ppf(_CARRIES, n_inside, max(1, n_harmonics - n_inside)):
+        if share <= 0.5 + 0.5 / ratio**2:
+            continue
+        if share > beta.ppf(_CARRIES, n_inside, max(1, n_harmonics - n_inside)):
+            return part
+        order = np.arange(1, n_harmonics + 1)
+        order = order[order % ratio > 0]
+        where = np.minimum(np.round(order * n_transform / period).astype(np.int64), len(white) - 1)
+        evidence = log_gamma_tail(len(order), float(white[where].sum())) + math.log(2.0 * n_timepoints)
+        if ratio > 2 and evidence > _NO_EVIDENCE and abs(n_timepoints / part - ratio * n_timepoints / period) < 0.5:
             return part
     return period
 

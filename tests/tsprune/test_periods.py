@@ -213,3 +213,11 @@ def test_times_without_a_grid_are_refused():
     with pytest.raises(TimeIndexError, match="resample"):
         find_periods(np.zeros(20), time=np.r_[0:10, 10_000 * 2 ** np.arange(10)])
     assert find_periods([1.0], time=[5]) == ()
+
+
+def test_a_fraction_that_cannot_be_told_from_a_whole_period_is_the_whole_one():
+    rng = np.random.default_rng(8)
+    t = np.arange(400)
+    assert find_periods(np.sin(2 * np.pi * t / 24.2) + rng.normal(0, 0.4, t.size)).lengths == (24,)
+    longer = np.arange(9000)
+    assert find_periods(np.sin(2 * np.pi * longer / 7.5) + rng.normal(0, 0.4, longer.size)).lengths == (15,)

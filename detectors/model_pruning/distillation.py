@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from detectors.engines import engine_offset, engine_scores
 from detectors.exceptions import GuardError, InvalidTableError
@@ -61,7 +62,7 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         -------
         ndarray of shape (n_rows,)
         """
-        check_is_fitted(self, "forest_")
+        self._check_made()
         rows = validate_data(self, X, reset=False, dtype=np.float64, order="C")
         return _sums(self.forest_, rows)
 
@@ -98,7 +99,7 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         ----------
         path : path-like
         """
-        check_is_fitted(self, "forest_")
+        self._check_made()
         names = getattr(self, "feature_names_in_", None)
         manifest = {
             "fidelity": self.fidelity_,
@@ -126,6 +127,11 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         student._install(FlatForest.from_compact(arrays, 1.0), manifest)
         return student
 
+    def _check_made(self) -> None:
+        """Refuse to score without a forest."""
+        if not hasattr(self, "forest_"):
+            raise NotFittedError("a DistilledDetector has no `fit`: make one with `distill`, or `load` one.")
+
     def _install(self, forest: FlatForest, manifest: Mapping[str, Any]) -> None:
         """Set the fitted attributes."""
         self.forest_ = forest
@@ -141,9 +147,9 @@ def distill(
     X: Any,
     *,
     n_estimators: int = 100,
-    max_depth: int = 10,
+    max_depth: int = 14,
     min_fidelity: float = 0.9,
-    n_synthetic: int = 2000,
+    n_synthetic: int = 5000,
     random_state: Any = None,
 ) -> DistilledDetector:
     """Fit a small fast student to the scores of a fitted detector.

@@ -1,0 +1,96 @@
+"""Students of slow detectors: faithful, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.svm import OneClassSVM
+
+from detectors import PrunedIsolationForest, distill
+from detectors.exceptions import GuardError, InvalidParameterError, InvalidTableError, StoredModelError
+from detectors.model_pruning.distillation import DistilledDetector
+from detectors.model_pruning.fidelity import rank_correlation
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(500, 3)) * rng.uniform(0.5, 2.0, size=(500, 1))
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [LocalOutlierFactor(60, novelty=True), OneClassSVM(nu=0.2), PrunedIsolationForest(50, random_state=0)],
+    ids=lambda t: type(t).__name__,
+)
+def test_students_are_faithful(teacher, table, tmp_path):
+    teacher.fit(table)
+    student = distill(teacher, table, random_state=0)
+    new = np.random.default_rng(1).normal(size=(300, 3)) * 1.5
+    reached = rank_correlation(student.score_samples(new), teacher.score_samples(new))
+    assert student.fidelity_ > 0.9
+    assert reached > 0.85
+    share = (teacher.predict(table) == -1).mean()
+    assert (student.predict(table) == -1).mean() == pytest.approx(share, abs=0.02)
+    student.save(tmp_path / "student")
+    loaded = DistilledDetector.load(tmp_path / "student")
+    np.testing.assert_array_equal(loaded.decision_function(new), student.decision_function(new))
+    assert loaded.fidelity_ == student.fidelity_
+    with pytest.raises(StoredModelError):
+        PrunedIsolationForest.load(tmp_path / "student")
+
+
+def test_pyod_teachers_have_the_other_sign(table):
+    from pyod.models.knn import KNN
+
+    teacher = KNN().fit(table)
+    student = distill(teacher, table, random_state=0)
+    assert rank_correlation(student.score_samples(table), -teacher.decision_function(table)) > 0.9
+    assert (student.predict(table) == -1).mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_bad_students_are_refused(table):
+    class Coin:
+        def decision_function(self, X):
+            return np.sin(1e6 * X.sum(axis=1))
+
+    with pytest.raises(GuardError, match=r"Spearman correlation 0\.9"):
+        distill(Coin(), table, random_state=0)
+    assert distill(Coin(), table, min_fidelity=-1.0, n_estimators=3, random_state=0).fidelity_ < 0.5
+
+
+def test_names_are_kept(table, tmp_path):
+    frame = pd.DataFrame(table, columns=list("abc"))
+    teacher = PrunedIsolationForest(30, random_state=0, prune_features=False).fit(frame)
+    student = distill(teacher, frame, min_fidelity=0.5, random_state=0)
+    student.save(tmp_path / "student")
+    loaded = DistilledDetector.load(tmp_path / "student")
+    assert list(loaded.feature_names_in_) == list("abc")
+    with pytest.raises(ValueError, match="feature names"):
+        loaded.score_samples(frame[list("cba")])
+
+
+def test_a_teacher_without_outliers(table):
+    class Calm:
+        offset_ = -1e9
+
+        def score_samples(self, X):
+            return -np.abs(X).sum(axis=1)
+
+    student = distill(Calm(), table, random_state=0)
+    assert (student.predict(table) == 1).all()
+
+
+def test_bad_calls(table):
+    with pytest.raises(NotFittedError, match="distill"):
+        DistilledDetector().score_samples(table)
+    teacher = OneClassSVM().fit(table)
+    with pytest.raises(InvalidTableError, match="20 rows"):
+        distill(teacher, table[:10])
+    with pytest.raises(InvalidParameterError, match="max_depth"):
+        distill(teacher, table, max_depth=0)
+    with pytest.raises(InvalidParameterError, match="decision_function"):
+        distill(object(), table)

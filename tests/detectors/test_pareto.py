@@ -1,0 +1,88 @@
+"""The front: what beats what, and where the knee is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import IsolationForest
+
+from detectors import PrunedIsolationForest, PrunedLOF, pareto_front
+from detectors.exceptions import InvalidParameterError, InvalidTableError
+from detectors.model_pruning.pareto import ParetoFront, _knee, _undominated
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(size=(280, 3)), rng.uniform(-6, 6, size=(20, 3))])
+    return X, (np.arange(300) >= 280).astype(int)
+
+
+CANDIDATES = {
+    "forest": PrunedIsolationForest(30, random_state=0),
+    "plain forest": IsolationForest(n_estimators=30, random_state=0),
+    "lof": PrunedLOF(random_state=0),
+}
+
+
+@pytest.mark.parametrize("with_labels", [False, True])
+def test_measured(table, with_labels):
+    X, y = table
+    front = pareto_front(CANDIDATES, X, y if with_labels else None, n_rounds=1, random_state=0)
+    measured = front.table
+    assert list(measured.index) == list(CANDIDATES)
+    assert (measured[["seconds_per_row", "size_bytes", "n_features"]] > 0).all().all()
+    assert measured["quality"].between(0.5, 1.0).all()
+    assert measured["knee"].sum() == 1
+    assert front.knee in front.front.index
+    assert front.front["quality"].is_monotonic_decreasing
+
+
+def test_dominance_and_knee_by_hand():
+    measured = pd.DataFrame(
+        {
+            "quality": [0.9, 0.89, 0.6, 0.5],
+            "n_features": [10, 5, 5, 5],
+            "seconds_per_row": [1.0, 0.1, 0.05, 0.06],
+            "size_bytes": [1000, 100, 90, 95],
+        },
+        index=["best", "balanced", "fast", "beaten"],
+    )
+    measured["on_front"] = _undominated(measured)
+    assert measured["on_front"].tolist() == [True, True, True, False]
+    assert _knee(measured) == "balanced"
+
+
+def test_plot(table):
+    matplotlib = pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
+    matplotlib.use("Agg")
+    front = pareto_front(CANDIDATES, table[0], n_rounds=1, random_state=0)
+    for cost in ("seconds_per_row", "n_features", "size_bytes"):
+        ax = front.plot(cost=cost)
+        assert ax.get_ylabel() == "quality"
+        assert {t.get_text() for t in ax.texts} == set(CANDIDATES)
+        assert front.plot(ax, cost=cost) is ax
+        matplotlib.pyplot.close(ax.figure)
+    with pytest.raises(InvalidParameterError, match="cost"):
+        front.plot(cost="money")
+
+
+def test_without_the_extra(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match="plots"):
+        ParetoFront(pd.DataFrame()).plot()
+
+
+def test_bad_calls(table):
+    X, y = table
+    with pytest.raises(InvalidParameterError, match="at least one"):
+        pareto_front({}, X)
+    with pytest.raises(InvalidTableError, match="20 rows"):
+        pareto_front(CANDIDATES, X[:10])
+    with pytest.raises(InvalidTableError, match="both classes"):
+        pareto_front(CANDIDATES, X, 0 * y)
+    with pytest.raises(InvalidParameterError, match="n_rounds"):
+        pareto_front(CANDIDATES, X, n_rounds=0)

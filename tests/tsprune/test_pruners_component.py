@@ -273,3 +273,25 @@ def test_pruning_scales_with_the_units_and_the_inverse_is_exact(seed: int, scale
     longer = wave(150, seed=seed + 1)
     back = other.inverse_transform(other.transform(longer, time=time), time=time)
     np.testing.assert_allclose(back, longer, atol=1e-9 * (1 + scale + abs(shift)))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+@pytest.mark.parametrize("pruner", [ComponentPruner(), NoisePruner()])
+def test_extreme_units_do_not_overflow(pruner: ComponentPruner | NoisePruner, scale: float) -> None:
+    y = scale * wave()
+    pruned = pruner.fit_transform(y)
+    assert pruner.report_.removed
+    np.testing.assert_allclose(pruner.inverse_transform(pruned), y, rtol=1e-9, atol=1e-9 * scale)
+    with pytest.raises(TimeIndexError, match="pass `time=`"):
+        pruner.transform(y[30:])
+
+
+def test_nulls_of_polars_stay_nulls() -> None:
+    y = [None if k in (5, 6) else v for k, v in enumerate(wave().tolist())]
+    out = ComponentPruner().fit_transform(pl.Series("a", y))
+    assert out.is_null().to_list() == [v is None for v in y]
+    frame = pl.DataFrame({"a": y, "b": wave(seed=1)})
+    pruner = ComponentPruner().fit(frame)
+    back = pruner.inverse_transform(pruner.transform(frame))
+    assert back["a"].is_null().to_list() == [v is None for v in y]
+    np.testing.assert_allclose(back["b"].to_numpy(), frame["b"].to_numpy(), atol=1e-12)

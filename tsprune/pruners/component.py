@@ -205,8 +205,8 @@ class ComponentPruner(SeriesTransformer):
         self._publish()
 
     def _publish(self) -> None:
-        self.trend_ = np.column_stack([column.trend[self._rows] for column in self._columns])
-        self.seasonal_ = np.column_stack([column.seasonal[self._rows] for column in self._columns])
+        self.trend_ = np.column_stack([column.trend[self._rows] for column in self._columns]) * self._units
+        self.seasonal_ = np.column_stack([column.seasonal[self._rows] for column in self._columns]) * self._units
 
     def _asked_periods(self, n: int) -> tuple[int, ...] | None:
         """Return the periods asked for, shortest first, or None if they are to be found."""

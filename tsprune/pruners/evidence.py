@@ -74,7 +74,7 @@ def trend_evidence(z: Floats) -> Evidence:
     known = z[~np.isnan(z)]
     if known.size < SHORTEST or np.ptp(known) <= _ROUNDING * np.abs(known).max():
         return Evidence(0.0, 1.0)
-    known = _without_outliers(known)
+    known = _without_outliers(known / np.abs(known).max())
     if np.ptp(known) == 0.0:
         return Evidence(0.0, 1.0)
     error = known - known.mean()

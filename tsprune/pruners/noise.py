@@ -186,7 +186,7 @@ class NoisePruner(SeriesTransformer):
         self._publish()
 
     def _publish(self) -> None:
-        self.noise_ = np.column_stack([column.noise[self._rows] for column in self._columns])
+        self.noise_ = np.column_stack([column.noise[self._rows] for column in self._columns]) * self._units
 
     def _fit_column(self, y: Floats, item: str) -> tuple[_Column, PruningRecord, tuple[int, ...]]:
         """Decide on one column (n_positions,): state, row of the report, periods."""
@@ -303,9 +303,10 @@ class NoisePruner(SeriesTransformer):
         differs = ~((np.abs(values - fitted) <= 1e-6 * scale) | np.isnan(values) | np.isnan(fitted))
         if differs.any():
             row, k = (int(v) for v in np.argwhere(differs)[0])
+            got, had = values[row, k] * self._units[k], fitted[row, k] * self._units[k]
             raise TimeIndexError(
-                f"rows inside the fitted span must be the fitted ones, whose noise is known; got {values[row, k]:g} "
-                f"for {fitted[row, k]:g} at position {int(rows[row])}, column {k}; fit again on the new values."
+                f"rows inside the fitted span must be the fitted ones, whose noise is known; got {got:g} "
+                f"for {had:g} at position {int(rows[row])}, column {k}; fit again on the new values."
             )
 
 

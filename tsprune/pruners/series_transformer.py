@@ -25,14 +25,15 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _LONGEST_GRID = 50  # positions of the grid per row; beyond that the times are not those of a regular series
+_LARGEST = 1e100
 _SAME = 1e-6  # of the largest value: rows that differ less are the same rows (float32 in between)
 
 
 class SeriesTransformer(TransformerMixin, BaseEstimator):
     """Base of the pruners. Subclasses hold `time_column` and write `_fit_grid`, `_extend_grid`, `_prune`, `_restore`.
 
-    Private state: `_grid` (TimeGrid), `_rows` (positions of the fitted rows), `_table` (the fitted values on the
-    grid, (n_positions, n_series), NaN missing).
+    Private state: `_grid` (TimeGrid), `_rows` (positions of the fitted rows), `_units` (n_series,) and `_table`: the
+    fitted values on the grid in these units, (n_positions, n_series), NaN missing.
     """
 
     time_column: str | None
@@ -74,7 +75,8 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         self._check_extent(rows, series.n_timepoints)
         self._grid = grid
         self._rows = rows
-        self._table = _on_grid(series.values, rows, int(rows[-1]) + 1)
+        self._units = _safe_units(series.values)
+        self._table = _on_grid(series.values / self._units, rows, int(rows[-1]) + 1)
         self._fit_grid(self._table, series.names)
         return self
 
@@ -118,7 +120,7 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
                     f"{end - int(rows[0])} steps of {self._grid.describe_step()} too early; pass new rows only."
                 )
         self._check_extent(rows - end, series.n_timepoints + end)
-        block = _on_grid(series.values, rows - end, int(rows[-1]) - end + 1)
+        block = _on_grid(series.values / self._units, rows - end, int(rows[-1]) - end + 1)
         self._extend_grid(block)
         self._rows = np.concatenate([self._rows, rows])
         self._table = np.concatenate([self._table, block])
@@ -151,7 +153,7 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         if self._is_identity():
             return _give_back(series, series.values, X)
         rows = self._positions(series, self._table, "fitted")
-        return _give_back(series, self._prune(series.values, rows), X)
+        return _give_back(series, self._prune(series.values / self._units, rows) * self._units, X)
 
     def fit_transform(self, X: Any, y: Any = None, *, time: Any = None) -> Any:
         """Fit and return the series without what was pruned; see `fit` and `transform`."""
@@ -186,7 +188,7 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         if series.time is None:
             expected[self._rows] = self._prune(self._table[self._rows], self._rows)
         rows = self._positions(series, expected, "pruned")
-        return _give_back(series, self._restore(series.values, rows), X)
+        return _give_back(series, self._restore(series.values / self._units, rows) * self._units, X)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns that `transform` gives back, the time column included.
@@ -278,15 +280,16 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         n_fitted, n = self._rows.shape[0], series.n_timepoints
         end = int(self._rows[-1]) + 1
         rows = np.concatenate([self._rows[:n], np.arange(end, end + max(0, n - n_fitted), dtype=np.int64)])
-        here = series.values[:n_fitted]
+        here = series.values[:n_fitted] / self._units
         there = expected[rows[:n_fitted]]
         scale = np.nanmax(np.abs(self._table), axis=0)
         same = (np.abs(here - there) <= _SAME * scale) | (np.isnan(here) & np.isnan(there))
         if not same.all():
             row, column = (int(v) for v in np.argwhere(~same)[0])
+            got, had = (float(v[row, column] * self._units[column]) for v in (here, there))
             raise TimeIndexError(
                 f"rows without times count from the first fitted row, and must have the {what} values there; got "
-                f"{here[row, column]:g} for {there[row, column]:g} at row {row}, column {series.names[column]!r}; "
+                f"{got:g} for {had:g} at row {row}, column {series.names[column]!r}; "
                 "pass `time=` (row numbers of the fitted series, or stamps), or fit again."
             )
         return rows
@@ -301,6 +304,14 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
             )
 
 
+def _safe_units(values: Floats) -> Floats:
+    """Return powers of 2 (k,) that bring columns (m, k) of extreme size near 1, so that no square overflows; else 1."""
+    largest = np.nanmax(np.abs(values), axis=0)
+    extreme = (largest > 0.0) & ((largest > _LARGEST) | (largest < 1.0 / _LARGEST))
+    exponent = np.floor(np.log2(np.where(extreme, largest, 1.0)))
+    return np.asarray(np.exp2(np.where(extreme, exponent, 0.0)))
+
+
 def _on_grid(values: Floats, rows: Integers, n_positions: int) -> Floats:
     """Return the rows (m, k) on the grid (n_positions, k), NaN in the gaps."""
     table = np.full((n_positions, values.shape[1]), np.nan)
@@ -309,7 +320,7 @@ def _on_grid(values: Floats, rows: Integers, n_positions: int) -> Floats:
 
 
 def _give_back(series: SeriesInput, values: Floats, X: Any) -> Any:
-    """Return `values` (m, k) in the container of `X`, with its column order and float types."""
+    """Return `values` (m, k) in the container of `X`, with its column order, float types, and nulls of polars."""
     if series.kind == "numpy":
         dtype = getattr(np.asarray(X), "dtype", values.dtype)
         return series.restore(values.astype(dtype if dtype.kind == "f" else np.float64))
@@ -321,7 +332,14 @@ def _give_back(series: SeriesInput, values: Floats, X: Any) -> Any:
         return result[list(X.columns)].astype(kinds)
     if series.kind == "polars_series":
         kind = nw.from_native(X, series_only=True).dtype
-        return nw.from_native(result, series_only=True).cast(kind).to_native() if kind.is_float() else result
-    frame = nw.from_native(result).select(list(X.columns))
-    casts = [nw.col(name).cast(kind) for name, kind in nw.from_native(X).schema.items() if kind.is_float()]
-    return frame.with_columns(casts).to_native()
+        column, given = nw.from_native(result, series_only=True), nw.from_native(X, series_only=True)
+        column = column.cast(kind) if kind.is_float() else column
+        holes = given.is_null()
+        return (column.zip_with(~holes, given.cast(column.dtype)) if holes.any() else column).to_native()
+    frame, given = nw.from_native(result).select(list(X.columns)), nw.from_native(X)
+    columns = []
+    for name, kind in given.schema.items():
+        column = frame[name].cast(kind) if kind.is_float() else frame[name]
+        holes = given[name].is_null()
+        columns.append(column.zip_with(~holes, given[name].cast(column.dtype)) if holes.any() else column)
+    return frame.with_columns(columns).to_native()

@@ -22,6 +22,7 @@ from detectors.parameters import (
     choice,
     either,
     has_methods,
+    instance_of,
     integer,
     nothing,
     random_state,
@@ -45,7 +46,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _MIN_TIMEPOINTS = 20  # fewer rows are no sample of windows
+_SMALLEST = 1e-300  # magnitude of a series of zeros
 _DETECTOR_WEIGHT = 1 / 3  # against the mean of the energies
+_MIN_UNIT = 0.05  # of the standard deviation
 _FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
@@ -73,7 +76,9 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         detector given by the caller is what scores.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of abnormal training time points; "auto" alarms where the tail of the training scores (generalised
-        Pareto) is passed with probability 0.001.
+        Pareto, fitted to quantiles that a few anomalies cannot move) is passed with probability 0.001.
+    time_column : str, optional
+        Column of a frame that holds the times, instead of an index or `time`.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -97,7 +102,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
     Notes
     -----
     Scores of a batch may use all of its rows (features and smoothing are centred), and where the batch continues
-    the training rows without a gap, the last training rows too. For scores that never look ahead use
+    the training rows without a gap, the last training rows too. The energy of a fitted row is judged by blocks of
+    training that do not hold it, so that an anomaly in training does not count as normal there. For scores that never look ahead use
     `StreamMonitor`. Windows count rows; seasons follow the times.
 
     References
@@ -125,6 +131,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         "smoothing": either(choice("auto"), nothing(), integer(1)),
         "energy": either(choice("auto"), boolean()),
         "contamination": either(choice("auto"), real(0.0, 0.5, open_low=True)),
+        "time_column": either(nothing(), instance_of(str)),
         "random_state": random_state(),
     }
 
@@ -137,6 +144,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         smoothing: Any = "auto",
         energy: Any = "auto",
         contamination: Any = "auto",
+        time_column: Any = None,
         random_state: Any = None,
     ) -> None:
         self.detector = detector
@@ -145,6 +153,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         self.smoothing = smoothing
         self.energy = energy
         self.contamination = contamination
+        self.time_column = time_column
         self.random_state = random_state
 
     # --------------------------------------------------------------------------------------------- public API
@@ -173,17 +182,20 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         """
         del y
         check_parameters(self, self._parameters)
-        series = read_series(X, time=time, min_timepoints=_MIN_TIMEPOINTS, name="X")
+        series = self._read(X, time, min_timepoints=_MIN_TIMEPOINTS)
         self.n_features_in_ = series.n_series
         self.series_names_ = list(series.names)
         self._grid = TimeGrid.of(series)
         self._fitted = series.values
         self._is_timed = series.time is not None
         position = self._place(series)
-        self._last = int(position[-1])
-        self.seasons_ = SeasonalProfiles.fit(series.values, position, self.series_names_, self.period)
+        self._position = position
+        # exact powers of two, so that squares of very large or small values neither overflow nor vanish
+        self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
+        values = series.values / self._unit
+        self.seasons_ = SeasonalProfiles.fit(values, position, self.series_names_, self.period)
         self.periods_ = self.seasons_.periods
-        values = self.seasons_.remove(series.values, position)
+        values = self.seasons_.remove(values, position)
         n = series.n_timepoints
         self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
         rows = self.embedding_.fit_transform(values, series.names)
@@ -215,8 +227,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         TimeIndexError
             If times are earlier than the fitted ones, of another kind, or missing where values differ.
         """
-        rows, n_context = self._rows(X, time)
-        return -smooth_scores(self._evidence(rows), self.smoothing_)[n_context:]
+        rows, fitted, n_context = self._rows(X, time)
+        return -smooth_scores(self._evidence(rows, fitted), self.smoothing_)[n_context:]
 
     def decision_function(self, X: Any, *, time: Any = None) -> Floats:
         """Score time points relative to `offset_` (n_timepoints,): below 0 is an outlier."""
@@ -242,13 +254,25 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         DataFrame of shape (n_timepoints, n_series), for a single series (n_timepoints, n_embedded_features)
             Non-negative; larger = more responsible.
         """
-        rows, n_context = self._rows(X, time)
-        index = read_series(X, time=time, allow_empty_columns=True, name="X").time_index()
+        rows, _, n_context = self._rows(X, time)
+        index = self._read(X, time, allow_empty_columns=True).time_index()
         names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
         parts = self._responsibility.of(rows)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
 
     # ------------------------------------------------------------------------------------------------ private
+
+    def _read(self, X: Any, time: Any, *, min_timepoints: int = 1, allow_empty_columns: bool = False) -> SeriesInput:
+        """Read a series; the time column counts where the frame has it."""
+        column = self.time_column if self.time_column in getattr(X, "columns", ()) or min_timepoints > 1 else None
+        return read_series(
+            X,
+            time=time,
+            time_column=column,
+            min_timepoints=min_timepoints,
+            allow_empty_columns=allow_empty_columns,
+            name="X",
+        )
 
     def _place(self, series: SeriesInput) -> Integers:
         """Positions (n_timepoints,) of the rows on the fitted grid."""
@@ -268,10 +292,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             )
         return np.asarray(position, dtype=np.int64)
 
-    def _rows(self, X: Any, time: Any) -> tuple[Floats, int]:
-        """Features (n_context + n_timepoints, n_features) of a series and how many rows of context come first."""
+    def _rows(self, X: Any, time: Any) -> tuple[Floats, Integers, int]:
+        """Features (n_context + n_timepoints, n_features), which fitted row each is, and the rows of context."""
         check_is_fitted(self)
-        series = read_series(X, time=time, allow_empty_columns=True, name="X")
+        series = self._read(X, time, allow_empty_columns=True)
         if series.n_series != self.n_features_in_:
             raise InvalidSeriesError(
                 f"X must have the {self.n_features_in_} columns that were fitted, got {series.n_series}."
@@ -284,11 +308,15 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         if series.time is None:
             self._check_same(series.values)
         position = self._place(series)
-        values = self.seasons_.remove(series.values, position)
-        n_context = self._context.shape[0] if position[0] == self._last + 1 else 0
+        with np.errstate(over="ignore"):  # the embedding cuts what is infinitely far from training
+            values = self.seasons_.remove(series.values / self._unit, position)
+        n_context = self._context.shape[0] if position[0] == self._position[-1] + 1 else 0
+        fitted = np.minimum(np.searchsorted(self._position, position), self._position.size - 1)
+        fitted[self._position[fitted] != position] = -1
         if n_context:
             values = np.vstack((self._context, values))
-        return self.embedding_.transform(values), n_context
+            fitted = np.concatenate((np.arange(self._position.size)[-n_context:], fitted))
+        return self.embedding_.transform(values), fitted, n_context
 
     def _check_same(self, values: Floats) -> None:
         """Raise unless rows without times (n_timepoints, n_series) repeat the fitted ones where both exist."""
@@ -335,10 +363,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         frame = pd.DataFrame(rows, columns=self.feature_names_out_)
         return -np.asarray(self.detector_.score_samples(frame), dtype=np.float64)
 
-    def _evidence(self, rows: Floats) -> Floats:
+    def _evidence(self, rows: Floats, fitted: Integers) -> Floats:
         """Abnormality (n_rows,) of features, in training units; higher = more abnormal."""
         evidence = _in_units(self._detector_part(rows), self._detector_unit)
-        return evidence if self.energy_ is None else self._joined(evidence, self.energy_.of(rows))
+        return evidence if self.energy_ is None else self._joined(evidence, self.energy_.of(rows, fitted))
 
     def _joined(self, evidence: Floats, energies: Floats) -> Floats:
         """Evidence (n_rows,) of the detector joined with the energies (n_rows, n_groups)."""
@@ -349,14 +377,18 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
     def _threshold(self, abnormality: Floats) -> float:
         """The abnormality (of training: (n_timepoints,)) from which a time point is an outlier."""
         if self.contamination == "auto":
-            return PeaksOverThreshold.fit(abnormality).quantile(_FALSE_ALARM)
+            return PeaksOverThreshold.fit_resistant(abnormality).quantile(_FALSE_ALARM)
         return float(np.quantile(abnormality, 1.0 - float(self.contamination)))
 
 
 def _unit(abnormality: Floats) -> tuple[float, float]:
-    """Median and distance to the 90 % quantile of training abnormalities (n_rows,); distance 1 if there is none."""
+    """Median and distance to the 90 % quantile of training abnormalities (n_rows,).
+
+    Most rows of a series that hardly ever moves have one score; there a share of the standard deviation stands in.
+    """
     middle, high = np.quantile(abnormality, [0.5, 0.9])
-    return float(middle), float(high - middle) if high > middle else 1.0
+    distance = max(float(high - middle), _MIN_UNIT * float(abnormality.std()))
+    return float(middle), distance if distance > 0.0 else 1.0
 
 
 def _in_units(abnormality: Floats, unit: tuple[float, float]) -> Floats:

@@ -24,7 +24,7 @@ _WINDOW = 64  # rows, the widest scale by default
 _RATIO = 4  # between scales
 _SHARE = 10  # a scale is at most a tenth of the fitted series: fewer windows than that are no sample
 _LIMIT = 1e6  # training deviations; farther away is no more abnormal, and squares stay finite
-_FLAT = 1e-9  # of the largest magnitude: a deviation below that is rounding, the column is constant
+_FLAT = 1e-12  # of the largest magnitude: a deviation below that is rounding, the column is constant
 
 
 def embedding_scales(window: int | None, n_timepoints: int) -> tuple[int, ...]:
@@ -101,6 +101,11 @@ class SeriesEmbedding:
 
     def fit_transform(self, values: Floats, names: Sequence[str]) -> Floats:
         """Learn the scaling and return the features (n_timepoints, n_features)."""
+        self._shift = np.nanmedian(values, axis=0)
+        magnitude = np.nanmax(np.abs(values), axis=0)
+        self.constant_ = np.nanmax(values, axis=0) - np.nanmin(values, axis=0) <= _FLAT * magnitude
+        spread = np.nanstd(values, axis=0)
+        self._reach = np.where(self.constant_, np.maximum(magnitude, 1.0), _LIMIT * spread)
         raw = self._raw(values)
         each = 1 + 2 * len(self.scales)
         kinds = ["level"] + [f"{kind} {s}" for s in self.scales for kind in ("mean", "edge")]
@@ -110,9 +115,6 @@ class SeriesEmbedding:
         count = np.maximum(present.sum(axis=0), 1)
         self.center_ = np.where(present, raw, 0.0).sum(axis=0) / count
         deviation = np.sqrt((np.where(present, raw - self.center_, 0.0) ** 2).sum(axis=0) / count)
-        magnitude = np.nanmax(np.abs(values), axis=0)
-        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-        self.constant_ = high - low <= _FLAT * magnitude
         flat = (deviation <= _FLAT * magnitude[self.owner_]) | self.constant_[self.owner_]
         self.scale_ = np.where(flat, 1.0, deviation)
         self._flat = flat
@@ -125,8 +127,13 @@ class SeriesEmbedding:
         return self._scaled(self._raw(values))
 
     def _raw(self, values: Floats) -> Floats:
-        """Features (n_timepoints, n_features) in the units of the series."""
-        return np.asarray(multiscale(np.ascontiguousarray(values), np.asarray(self.scales, dtype=np.int64)))
+        """Features (n_timepoints, n_features) in the units of the series.
+
+        The kernel works on running sums: values are centred and cut to what counts, or one of 1e20 would drown the
+        rows after it.
+        """
+        centred = np.clip(values - self._shift, -self._reach, self._reach)
+        return np.asarray(multiscale(np.ascontiguousarray(centred), np.asarray(self.scales, dtype=np.int64)))
 
     def _scaled(self, raw: Floats) -> Floats:
         """Scale features; one that never moved in training counts as a fixed surprise once it moves.

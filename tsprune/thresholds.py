@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 
 _TAIL_SHARE = 0.02  # Siffer et al. start at the 98 % quantile
 _MIN_PEAKS = 10  # fewer excesses say nothing about a shape: the tail is then exponential
+_RESISTANT_SHARE = 0.1  # the quantiles of a resistant fit lie at this share, half and a quarter of it
+_RESISTANT_SHAPE_MAX = 0.3  # heavier tails at those quantiles are mostly the anomalies themselves
+_NO_SHAPE = 1e-9  # the exponential limit
 _SHAPE_MIN, _SHAPE_MAX = -0.5, 0.9  # regular likelihood below, finite mean above
 
 
@@ -45,6 +48,8 @@ class PeaksOverThreshold:
     3.2 (peaks over threshold, equation 1) and 4.1 (initial threshold at the 98 % quantile).
     Hosking, Wallis: "Parameter and Quantile Estimation for the Generalized Pareto Distribution", Technometrics
     29(3), 1987, section 4 (probability-weighted moments).
+    Pickands: "Statistical Inference Using Extreme Order Statistics", Annals of Statistics 3(1), 1975, section 3
+    (shape and scale from three quantiles).
 
     Examples
     --------
@@ -93,6 +98,40 @@ class PeaksOverThreshold:
         shape, scale = _fit_excesses(excesses)
         return cls(values, start, excesses.size / values.size, shape, scale)
 
+    @classmethod
+    def fit_resistant(cls, abnormality: Floats) -> PeaksOverThreshold:
+        """Fit the tail from quantiles that anomalies in the sample can hardly move.
+
+        Shape and scale follow from the quantiles at 10, 5 and 2.5 % of the sample: whatever the worst 2.5 % are, the
+        tail is that of the rest. The shape is held in [0, 0.3].
+
+        Parameters
+        ----------
+        abnormality : ndarray of shape (n_values,)
+            Finite; higher = more abnormal.
+
+        Raises
+        ------
+        InvalidSeriesError
+            If there is no value, or one that is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> sample = np.random.default_rng(0).exponential(size=2000)
+        >>> sample[:20] += 100.0
+        >>> fits = PeaksOverThreshold.fit(sample), PeaksOverThreshold.fit_resistant(sample)
+        >>> [bool(fit.quantile(1e-3) > 20.0) for fit in fits]
+        [True, False]
+        """
+        plain = cls.fit(abnormality, tail_share=_RESISTANT_SHARE)
+        low, middle, high = np.quantile(plain.reference, 1.0 - _RESISTANT_SHARE / np.array([1.0, 2.0, 4.0]))
+        if not middle > low:
+            return plain
+        shape = min(max(math.log2(max(high - middle, middle - low) / (middle - low)), 0.0), _RESISTANT_SHAPE_MAX)
+        unit = math.log(2.0) if shape < _NO_SHAPE else (2.0**shape - 1.0) / shape
+        return cls(plain.reference, float(low), _RESISTANT_SHARE, shape, float(middle - low) / unit)
+
     def p_value(self, abnormality: Floats) -> Floats:
         """Return the probability of a value at least as abnormal (n_values,), in (0, 1]."""
         values = np.asarray(abnormality, dtype=np.float64)
@@ -120,7 +159,7 @@ class PeaksOverThreshold:
         if p >= self.share or self.scale <= 0.0:
             return float(np.quantile(self.reference, 1.0 - p))
         ratio = self.share / p
-        if abs(self.shape) < 1e-9:
+        if abs(self.shape) < _NO_SHAPE:
             return self.start + self.scale * math.log(ratio)
         return float(self.start + self.scale / self.shape * (ratio**self.shape - 1.0))
 
@@ -145,7 +184,7 @@ def _fit_excesses(excesses: Floats) -> tuple[float, float]:
 
 def _log_survival(excess: Floats, shape: float, scale: float) -> Floats:
     """Log of the probability (n_values,) that an excess is passed; -inf beyond a finite end point."""
-    if abs(shape) < 1e-9:
+    if abs(shape) < _NO_SHAPE:
         return -excess / scale
     inside = np.maximum(1.0 + shape * excess / scale, 0.0)
     with np.errstate(divide="ignore"):

@@ -17,7 +17,7 @@ __all__ = ["WindowEnergy"]
 Floats = NDArray[np.float64]
 
 _RIDGE = 0.1  # of the mean variance: directions that training hardly moved in stay finite
-_BLOCKS = 4  # contiguous blocks for the out-of-sample energies of the training rows
+_BLOCKS = 10  # contiguous blocks for the out-of-sample energies of the training rows
 
 
 class WindowEnergy:
@@ -34,7 +34,7 @@ class WindowEnergy:
     precisions_ : list of ndarray
         Per set the inverse of the training covariance plus the ridge.
     held_out_ : ndarray of shape (n_rows, n_groups)
-        Energies of the training rows, each of four contiguous blocks judged by the others: energies of rows that
+        Energies of the training rows, each of ten contiguous blocks judged by the others: energies of rows that
         the covariance was fitted to are too small when features are many and rows are few.
 
     References
@@ -62,17 +62,32 @@ class WindowEnergy:
         products = [b.T @ b for b in blocks]
         n, total, product = sum(counts), np.sum(sums, axis=0), np.sum(products, axis=0)
         self.center_, self.precisions_ = self._learn(n, total, product)
-        parts = []
-        for block, count, part, square in zip(blocks, counts, sums, products, strict=True):
+        self._others = []
+        for count, part, square in zip(counts, sums, products, strict=True):
             alone = n - count < 2
             learnt = (n, total, product) if alone else (n - count, total - part, product - square)
-            parts.append(self._energies(block, *self._learn(*learnt)))
-        self.held_out_ = np.vstack(parts)
+            self._others.append(self._learn(*learnt))
+        self.block_ends_ = np.cumsum(counts)
+        self.held_out_ = self.of(rows, np.arange(n))
         return self
 
-    def of(self, rows: Floats) -> Floats:
-        """Return the energy, a distance, of rows (n_rows, n_features) for every set (n_rows, n_groups)."""
-        return self._energies(rows, self.center_, self.precisions_)
+    def of(self, rows: Floats, fitted: NDArray[np.int64] | None = None) -> Floats:
+        """Return the energy, a distance, of rows (n_rows, n_features) for every set (n_rows, n_groups).
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+        fitted : ndarray of int of shape (n_rows,), optional
+            Which fitted row each one is, -1 for none: fitted rows are judged by the other blocks.
+        """
+        if fitted is None:
+            return self._energies(rows, self.center_, self.precisions_)
+        out = np.empty((rows.shape[0], len(self.groups)))
+        block = np.where(fitted < 0, -1, np.searchsorted(self.block_ends_, fitted, side="right"))
+        for k in np.unique(block):
+            center, precisions = (self.center_, self.precisions_) if k < 0 else self._others[k]
+            out[block == k] = self._energies(rows[block == k], center, precisions)
+        return out
 
     def _learn(self, n: int, total: Floats, product: Floats) -> tuple[Floats, list[Floats]]:
         """Centre (n_features,) and precisions from counts, sums and products of rows."""

@@ -35,6 +35,13 @@ def test_finds_a_burst_and_removes_the_season(fitted):
     assert "y season 24" in fitted.report_.removed
 
 
+def test_an_anomaly_in_training_does_not_raise_the_threshold_over_itself():
+    y = _with_burst(3000)
+    labels = SeriesDetector(random_state=0).fit_predict(y)
+    assert (labels[302:310] == -1).all()
+    assert (labels < 0).sum() < 100
+
+
 def test_labels_agree_with_the_decision(fitted):
     y = _with_burst()
     decision = fitted.decision_function(y)
@@ -110,7 +117,7 @@ def test_a_detector_of_the_caller_is_what_scores():
     y = _with_burst()
     detector = SeriesDetector(LocalOutlierFactor(novelty=True), smoothing=None).fit(y)
     assert type(detector.detector_).__name__ == "PrunedDetector"
-    rows = detector.embedding_.transform(detector.seasons_.remove(y[:, None], np.arange(600)))
+    rows = detector.embedding_.transform(detector.seasons_.remove(y[:, None] / detector._unit, np.arange(600)))
     engine = detector.detector_.detector_
     expected = engine.score_samples(rows[:, detector.support_])
     np.testing.assert_allclose(np.corrcoef(detector.score_samples(y), expected)[0, 1], 1.0)
@@ -139,3 +146,79 @@ def test_bad_parameters_and_series():
         SeriesDetector(window=1).fit(_wave())
     with pytest.raises(InvalidSeriesError, match="at least 20"):
         SeriesDetector().fit(_wave(10))
+
+
+def test_one_row_after_training_uses_the_rows_before_it():
+    fitted = SeriesDetector(random_state=0).fit(_wave(600))
+    calm = fitted.score_samples([np.sin(600 * 2 * np.pi / 24)], time=[600])
+    wild = fitted.score_samples([9.0], time=[600])
+    assert calm.shape == (1,)
+    assert wild[0] < fitted.offset_ < calm[0]
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-150, 1e150, 1e300])
+def test_very_small_and_large_units_change_nothing(factor):
+    y = _with_burst(300)
+    y[150:160] += 3.0
+    scores = SeriesDetector(random_state=0).fit(y * factor).score_samples(y * factor)
+    assert 145 <= scores.argmin() <= 165
+
+
+def test_one_wild_value_does_not_drown_the_rows_after_it():
+    train, test = _wave(600), _wave(300, seed=1, start=600)
+    plain = SeriesDetector(random_state=0).fit(train)
+    time = np.arange(600, 900)
+    calm = plain.score_samples(test, time=time)
+    test[10] = 1e200
+    wild = plain.score_samples(test, time=time)
+    assert wild.argmin() in range(5, 16)
+    np.testing.assert_allclose(wild[250:], calm[250:], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("y", [np.ones(100), np.arange(100) % 2, np.r_[np.zeros(50), 1, np.zeros(50)]])
+def test_degenerate_series_get_finite_scores(y):
+    assert np.isfinite(SeriesDetector(random_state=0).fit(y).score_samples(y)).all()
+
+
+def test_a_time_column_gives_the_times():
+    frame = pl.DataFrame({"t": pd.date_range("2024-01-01", periods=200, freq="h"), "y": _wave(200)})
+    detector = SeriesDetector(random_state=0, time_column="t").fit(frame)
+    assert detector.explain(frame).shape[0] == detector.score_samples(frame).size == 200
+    later = pd.Series([0.0], pd.DatetimeIndex(["2024-01-09 08:00"]))
+    assert detector.score_samples(later).shape == (1,)
+
+
+@pytest.mark.parametrize("options", [{"smoothing": None}, {"smoothing": 16}, {"window": 10}, {"period": [12, 24]},
+                                     {"period": None}, {"contamination": 0.05}, {"energy": False}])  # fmt: skip
+def test_every_option_is_built(options):
+    y = _with_burst()
+    detector = SeriesDetector(random_state=0, **options).fit(y)
+    scores = detector.score_samples(y)
+    assert 295 <= scores.argmin() <= 317
+    if "contamination" in options:
+        assert abs((detector.predict(y) < 0).mean() - 0.05) < 0.01
+
+
+def test_pyod_detectors_keep_the_sign():
+    from pyod.models.hbos import HBOS
+
+    y = _with_burst()
+    assert 290 <= SeriesDetector(HBOS()).fit(y).score_samples(y).argmin() < 322
+
+
+def test_energy_joins_a_detector_on_request():
+    y = _with_burst()
+    alone, joined = (SeriesDetector(LocalOutlierFactor(novelty=True), energy=e).fit(y) for e in ("auto", True))
+    assert alone.energy_ is None
+    assert joined.energy_ is not None
+    assert (alone.score_samples(y) != joined.score_samples(y)).any()
+
+
+def test_irregular_stamps_and_gaps_are_taken():
+    index = pd.date_range("2024-01-01", periods=600, freq="h") + pd.to_timedelta(
+        (np.arange(600) % 7 == 3) * 5, unit="m"
+    )
+    series = pd.Series(_with_burst(), index).drop(index[100:120])
+    detector = SeriesDetector(random_state=0).fit(series)
+    assert detector.periods_ == (24,)
+    assert 275 <= detector.score_samples(series).argmin() <= 295

@@ -68,13 +68,17 @@ def test_energy_is_the_ridged_mahalanobis_distance():
     assert energy.held_out_.shape == (300, 2)
 
 
-def test_held_out_energies_are_those_of_a_fit_without_the_block():
+def test_fitted_rows_are_judged_by_the_other_blocks():
     rows = np.random.default_rng(1).normal(size=(40, 2))
     whole = [np.arange(2)]
     energy = WindowEnergy(whole).fit(rows)
-    alone = WindowEnergy(whole).fit(rows[10:]).of(rows[:10])
-    np.testing.assert_allclose(energy.held_out_[:10], alone)
+    assert energy.block_ends_.tolist() == list(range(4, 41, 4))
+    alone = WindowEnergy(whole).fit(rows[4:])
+    np.testing.assert_allclose(energy.held_out_[:4], alone.of(rows[:4]))
     assert energy.held_out_.mean() > energy.of(rows).mean()
+    mixed = energy.of(rows[[0, 39, 5]], np.array([0, -1, 5]))
+    np.testing.assert_allclose(mixed[[0, 2]], energy.held_out_[[0, 5]])
+    np.testing.assert_allclose(mixed[1], energy.of(rows[39:])[0])
 
 
 def test_energies_of_constant_or_few_rows_are_finite():

@@ -66,3 +66,18 @@ def test_bad_input_is_an_error():
         PeaksOverThreshold.fit(np.array([1.0, np.nan]))
     with pytest.raises(InvalidParameterError, match="p must be"):
         PeaksOverThreshold.fit(np.ones(3)).quantile(0.0)
+
+
+def test_a_resistant_tail_ignores_the_worst_rows():
+    clean = np.random.default_rng(0).exponential(size=5000)
+    dirty = clean.copy()
+    dirty[:50] += 50.0
+    bar = PeaksOverThreshold.fit_resistant(clean).quantile(1e-3)
+    assert abs(bar / np.log(1000.0) - 1.0) < 0.25
+    assert PeaksOverThreshold.fit_resistant(dirty).quantile(1e-3) < 2.0 * bar
+    assert PeaksOverThreshold.fit(dirty).quantile(1e-3) > 3.0 * bar
+
+
+def test_a_resistant_tail_of_ties_is_the_plain_one():
+    sample = np.r_[np.zeros(990), np.arange(10.0)]
+    assert PeaksOverThreshold.fit_resistant(sample).shape == PeaksOverThreshold.fit(sample, tail_share=0.1).shape

@@ -218,7 +218,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         rows = self._grid.positions(series) if series.time is not None else last + 1 + np.arange(series.n_timepoints)
         if rows[0] <= last:
             raise TimeIndexError(
-                f"rows of partial_fit must come after those judged, got position {int(rows[0])} after {last}; pass later rows."
+                f"rows of partial_fit must come after those judged, got position {int(rows[0])} after {last}."
             )
         old = self._seen
         self._seen = np.vstack([old, series.values])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.cleaning_flat import flat_runs
+from tsprune.cleaning_levels import LevelBlock
 from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
 from tsprune.cleaning_points import find_patches
 from tsprune.imputation import interpolate_rows
@@ -75,7 +74,7 @@ def _is_intermittent(x: Floats) -> bool:
 def clean_column(
     x: Floats,
     periods: tuple[int, ...] | None,
-    level_shift: Literal["repair", "keep", "report"],
+    level_shift: str,
     lower: float | None,
     upper: float | None,
 ) -> ColumnCleaning:
@@ -95,7 +94,10 @@ def clean_column(
             x.copy(), np.zeros(n), np.zeros(n, bool), [], ["every value is missing or impossible; nothing is changed"]
         )
     periods = _periods(x, trusted, periods)
-    patches, blocks, model, said = [], [], None, []
+    patches: list[Patch] = []
+    blocks: list[LevelBlock] = []
+    model: SeriesModel | None = None
+    said: list[str] = []
     if trusted.sum() < _SHORTEST:
         guards.append(f"{int(trusted.sum())} usable values are fewer than {_SHORTEST}: no value is judged an outlier")
     elif _is_intermittent(x[trusted]):
@@ -132,15 +134,9 @@ def clean_column(
             out = np.where(wrong | missing, np.clip(out, lower, upper), out)
         elif x[~(wrong | missing)].min() >= 0.0:
             out = np.where(wrong | missing, np.maximum(out, 0.0), out)
-    return ColumnCleaning(
-        out,
-        standard_error,
-        (wrong | shifted) & ~missing,
-        sorted(changes, key=lambda c: (c.start, c.stop)),
-        guards,
-        periods,
-        model,
-    )
+    changes.sort(key=lambda change: (change.start, change.stop))
+    flagged = (wrong | shifted) & ~missing
+    return ColumnCleaning(out, standard_error, flagged, changes, guards, periods, model, offset)
 
 
 def _periods(x: Floats, trusted: Mask, periods: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -149,8 +145,7 @@ def _periods(x: Floats, trusted: Mask, periods: tuple[int, ...] | None) -> tuple
     if periods is None:
         from tsprune.periods import find_periods
 
-        found = find_periods(np.where(trusted, x, np.nan), max_periods=2, min_cycles=4).lengths
-        found = tuple(sorted(found))
+        found = tuple(sorted(find_periods(np.where(trusted, x, np.nan), max_periods=2, min_cycles=4).lengths))
         return found + (longer_periods(x, trusted, found[0]) if len(found) == 1 else ())
     usable = tuple(sorted({p for p in periods if 1 < p <= n // 3}))
     if len(usable) == 1:
@@ -170,7 +165,7 @@ def _fill(x: Floats, rows: Mask, model: SeriesModel | None) -> tuple[Floats, Flo
 
 
 def _is_multiplicative(x: Floats, good: Mask, model: SeriesModel) -> bool:
-    """True where values are positive and the innovations grow with the level: log-log slope of spread on level > 1/2."""
+    """True for positive values whose innovations grow with the level: log-log slope of spread on level above 1/2."""
     if x[good].min() <= 0.0:
         return False
     size = np.abs(innovations(model.adjusted, model.phi))[good]

@@ -78,7 +78,7 @@ def _cycle_mean(x: Floats, period: int) -> Floats:
     before, after = (period - 1) // 2, period - 1 - (period - 1) // 2
     padded = np.concatenate([x[period - before : period], x, x[x.size - period : x.size - period + after]])
     total = np.cumsum(np.r_[0.0, padded])
-    return (total[period:] - total[:-period]) / period
+    return np.asarray((total[period:] - total[:-period]) / period)
 
 
 def _start(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, Floats]:
@@ -173,7 +173,9 @@ def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
         medians = phase_medians(size, period)
         medians = np.convolve(np.r_[medians[-1], medians, medians[0]], [0.25, 0.5, 0.25], "valid")
         if medians.mean() > 0:
-            by_phase = np.resize(np.maximum(medians / medians.mean(), 0.1) ** (0.5 * e.size / (e.size + 8 * period)), e.size)
+            by_phase = np.resize(
+                np.maximum(medians / medians.mean(), 0.1) ** (0.5 * e.size / (e.size + 8 * period)), e.size
+            )
     local = _MAD * running_median(size / by_phase, max(2 * period, 30))
     local = np.where(np.isnan(local), typical, local)
     floor = 1e-2 * float(np.std(e[judged])) if judged.any() else 0.0

@@ -166,7 +166,8 @@ def _returns(starts: Integers, stops: Integers, steps: Floats, zs: Floats, kept:
     """False for patches that reach the last row where the past does not show that such steps go back (n_patches,).
 
     A step at the end may be a spike or a new level; the odds are those of the past: patches as large and of the same
-    class of length, against innovations as large that no patch explains; where few were as large, the largest there were.
+    class of length, against innovations as large that no patch explains; where few were
+    as large, the largest there were.
     """
     fine = np.ones(starts.size, bool)
     n, lengths = edges.size, stops - starts

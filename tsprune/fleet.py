@@ -84,9 +84,9 @@ def clean_many(
     >>> import pandas as pd
     >>> from tsprune import SeriesCleaner, clean_many
     >>> rng = np.random.default_rng(0)
-    >>> y = np.sin(np.arange(300) * 2 * np.pi / 12) + rng.normal(0, 0.1, 300)
+    >>> y = np.sin(np.arange(600) * 2 * np.pi / 12) + rng.normal(0, 0.1, 600)
     >>> y[50] = 9.0
-    >>> frame = pd.DataFrame({"unique_id": ["a"] * 150 + ["b"] * 150, "ds": list(range(150)) * 2, "y": y})
+    >>> frame = pd.DataFrame({"unique_id": ["a"] * 300 + ["b"] * 300, "ds": list(range(300)) * 2, "y": y})
     >>> clean_many(frame, SeriesCleaner(period=12)).summary[["unique_id", "n_changed"]].values.tolist()
     [['a', 1], ['b', 0]]
     """

@@ -22,7 +22,8 @@ def _middle(window: Floats, count: int) -> float:
             j -= 1
         window[j + 1] = value
     half = count // 2
-    return window[half] if count % 2 else 0.5 * (window[half - 1] + window[half])
+    middle: float = window[half] if count % 2 else 0.5 * (window[half - 1] + window[half])
+    return middle
 
 
 @njit(cache=True)

@@ -1,0 +1,123 @@
+"""clean_many and detect_many: long frames in and out."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from tsprune import SeriesCleaner, SeriesDetector, clean_many, detect_many
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
+
+
+def long_frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    parts = []
+    for name in ("b", "a", "c"):
+        y = 5 + np.sin(np.arange(240) * 2 * np.pi / 12) + rng.normal(0, 0.1, 240)
+        y[100] += 9.0 if name == "a" else 0.0
+        y[30] = np.nan if name == "b" else y[30]
+        stamps = pd.date_range("2024-01-01", periods=240, freq="h")
+        parts.append(pd.DataFrame({"unique_id": name, "ds": stamps, "y": y, "site": "x"}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_clean_many_keeps_rows_and_sums_up() -> None:
+    frame = long_frame()
+    mixed = frame.sample(frac=1.0, random_state=0)
+    out, summary = clean_many(mixed, SeriesCleaner(period=12))
+    pd.testing.assert_index_equal(out.index, mixed.index)
+    assert list(out.columns) == ["unique_id", "ds", "y", "site", "changed"]
+    assert sorted(out.index[out["changed"]]) == [30, 340]
+    assert out["y"].notna().all()
+    facts = summary.set_index("unique_id")
+    assert facts["n_missing"].to_dict() == {"a": 0, "b": 1, "c": 0}
+    assert facts["n_changed"].to_dict() == {"a": 1, "b": 1, "c": 0}
+    assert facts["periods"].tolist() == ["12"] * 3
+    assert facts["error"].isna().all()
+    straight = clean_many(frame, period=12).frame
+    np.testing.assert_array_equal(straight["y"], out["y"].sort_index())
+
+
+def test_a_series_that_fails_does_not_stop_the_others() -> None:
+    frame = long_frame()
+    frame.loc[frame["unique_id"] == "c", "y"] = np.nan
+    out, summary = clean_many(frame, SeriesCleaner(period=12))
+    facts = summary.set_index("unique_id")
+    assert "finite" in facts.loc["c", "error"]
+    assert facts.loc["c", "n_changed"] == 0
+    assert out.loc[frame["unique_id"] == "c", "y"].isna().all()
+    scored = detect_many(frame[frame["unique_id"] != "b"], SeriesDetector(random_state=0)).frame
+    assert scored.loc[scored["unique_id"] == "c", "score"].isna().all()
+    assert not scored.loc[scored["unique_id"] == "c", "anomaly"].any()
+
+
+def test_polars_and_own_names() -> None:
+    frame = long_frame().rename(columns={"unique_id": "site_id", "ds": "when", "y": "load"})
+    polar = pl.from_pandas(frame)
+    names = {"id_column": "site_id", "time_column": "when", "value_column": "load"}
+    out, summary = clean_many(polar, SeriesCleaner(period=12), **names)
+    assert isinstance(out, pl.DataFrame)
+    assert isinstance(summary, pl.DataFrame)
+    expected = clean_many(frame, SeriesCleaner(period=12), **names).frame
+    np.testing.assert_array_equal(out["load"].to_numpy(), expected["load"])
+    assert out["when"].to_list() == polar["when"].to_list()
+
+
+class Lazy:
+    """Gives futures, as Dask's client does."""
+
+    def map(self, function: Any, jobs: Any) -> list[Future[Any]]:
+        futures = []
+        for job in jobs:
+            future: Future[Any] = Future()
+            future.set_result(function(job))
+            futures.append(future)
+        return futures
+
+
+def test_engines_give_the_same() -> None:
+    frame = long_frame()
+    expected = clean_many(frame, period=12)
+    with ThreadPoolExecutor(2) as pool:
+        for engine in (pool, Lazy()):
+            result = clean_many(frame, period=12, engine=engine)
+            pd.testing.assert_frame_equal(result.frame, expected.frame)
+            pd.testing.assert_frame_equal(result.summary, expected.summary)
+
+
+def test_dask_engine() -> None:
+    pytest.importorskip("dask", reason="the extra `dask` is not installed in every environment that is tested")
+    frame = long_frame()
+    result = clean_many(frame, period=12, engine="dask")
+    pd.testing.assert_frame_equal(result.frame, clean_many(frame, period=12).frame)
+
+
+def test_detect_many() -> None:
+    out, summary = detect_many(long_frame(), period=12)
+    assert list(out.columns[-2:]) == ["score", "anomaly"]
+    mine = out[out["unique_id"] == "a"]
+    assert abs(int(np.argmin(mine["score"])) - 100) < 20
+    assert summary["n_anomalies"].sum() == out["anomaly"].sum()
+    assert summary["n_timepoints"].tolist() == [240] * 3
+
+
+def test_wrong_use() -> None:
+    frame = long_frame()
+    with pytest.raises(InvalidSeriesError, match="column 'ds'"):
+        clean_many(frame.drop(columns="ds"))
+    with pytest.raises(InvalidSeriesError, match="eager"):
+        clean_many([1, 2])
+    with pytest.raises(InvalidParameterError, match="cleaner"):
+        clean_many(frame, SeriesCleaner)
+    with pytest.raises(InvalidParameterError, match="detector"):
+        detect_many(frame, object())
+    with pytest.raises(InvalidParameterError, match="engine"):
+        clean_many(frame, period=12, engine="ray")
+    empty = clean_many(frame.iloc[:0])
+    assert len(empty.frame) == 0
+    assert len(empty.summary) == 0

@@ -102,9 +102,9 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
     Notes
     -----
     Scores of a batch may use all of its rows (features and smoothing are centred), and where the batch continues
-    the training rows without a gap, the last training rows too. The energy of a fitted row is judged by blocks of
-    training that do not hold it, so that an anomaly in training does not count as normal there. For scores that never look ahead use
-    `StreamMonitor`. Windows count rows; seasons follow the times.
+    the training rows without a gap, the last training rows too. The energy of a fitted row comes from blocks of
+    training that do not hold it, so that an anomaly in training does not count as normal. For scores that never
+    look ahead use `StreamMonitor`. Windows count rows; seasons follow the times.
 
     References
     ----------

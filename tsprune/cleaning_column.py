@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.cleaning_flat import flat_runs
 from tsprune.cleaning_levels import LevelBlock
 from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
-from tsprune.cleaning_points import find_patches
+from tsprune.cleaning_points import Patch, find_patches
 from tsprune.imputation import interpolate_rows
 from tsprune.kernels.patches import innovations
 

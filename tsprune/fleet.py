@@ -261,10 +261,12 @@ def _spread(work: Callable[[Job], Done], jobs: list[Job], engine: Any) -> list[D
         return [work(job) for job in jobs]
     if engine == "dask":
         try:
-            import dask
+            from dask.base import compute
+            from dask.delayed import delayed
         except ImportError as error:
             raise ImportError("engine='dask' needs Dask: install the extra, `pip install 'tsprune[dask]'`.") from error
-        return list(dask.compute(*(dask.delayed(work, pure=False)(job) for job in jobs)))
+        done: tuple[Done, ...] = compute(*(delayed(work, pure=False)(job) for job in jobs))  # type: ignore[no-untyped-call]  # Dask ships no types here
+        return list(done)
     if not callable(getattr(engine, "map", None)):
         raise InvalidParameterError(
             f"engine must be None, 'dask', or have a method map(function, jobs), as executors and Dask clients do, "

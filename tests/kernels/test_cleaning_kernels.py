@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from reference import naive_cleaning as naive
+
 from tsprune.kernels.hampel import running_mad, running_median
 from tsprune.kernels.patches import (
     best_level,

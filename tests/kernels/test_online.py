@@ -42,6 +42,8 @@ def series(kind, seed=0, period=12, cycles=14):
         y += 0.06 * (t >= 5 * period) - 0.06 * (t >= 10 * period)
     elif kind == "ramp":
         y += 1.0 * t / period
+    elif kind == "steep":
+        y = np.sin(2 * np.pi * t / period) + 2.0 * t / period + rng.normal(0, 0.4, n)
     elif kind == "outliers":
         y[rng.random(n) < 0.05] += 4.0
     elif kind == "missing":
@@ -65,6 +67,7 @@ KINDS = (
     "steps",
     "small_step",
     "ramp",
+    "steep",
     "outliers",
     "missing",
     "shape",

@@ -100,7 +100,7 @@ class NaiveOnline:
         first, second = self.rise, mean - self.rise
         least = min(abs(first), abs(second))
         noise = self.scale * math.sqrt(math.pi / 2) * math.sqrt(2 / self.period)
-        if first * second > 0 and least >= LIMIT * noise:
+        if first * second > 0 and least >= 2.5 * noise:
             self.slope = math.copysign(least, first) / self.period
             centre = (self.period - 1) / 2
             self.season = [s - self.slope * (k - centre) for k, s in enumerate(self.season)]

@@ -63,6 +63,7 @@ _TO_DEVIATION = 1.2533141373155  # of a normal variable, over its mean absolute 
 _SCALE_MEMORY = 1000.0
 _DRIFT = 0.25
 _ALARM = 18.0
+_TILT = 2.5  # deviations, twice in a row, of the means of cycles
 _LEARN_FIRST = 10
 _SLOPE_COUNT = 30.0
 _SLOPE_RATE = 0.02
@@ -115,7 +116,7 @@ def _end_of_cycle(state: Floats) -> None:
     second = mean - first
     state[H_CYCLE_MEAN] = 0.0
     noise = state[H_SCALE] * _TO_DEVIATION * math.sqrt(2.0 / period)
-    if first * second <= 0.0 or min(abs(first), abs(second)) < _LIMIT * noise:
+    if first * second <= 0.0 or min(abs(first), abs(second)) < _TILT * noise:
         return
     tilt = math.copysign(min(abs(first), abs(second)), first) / period
     centre = 0.5 * (period - 1)

@@ -27,6 +27,8 @@ Booleans = NDArray[np.bool_]
 
 # weights have settled if their mean change is within the tolerance, and the largest within this multiple of it
 LARGEST = 25
+# from this many bytes on numpy asks for large pages, which spare thousands of page faults; unused room costs nothing
+LARGE_PAGES = 1 << 22
 # a first pass leaves out what is farther from the running medians of its phase than this many median distances
 GROSS = 12.0
 # residuals below this multiple of the rounding of the largest value are exact fits, not a scale for outliers
@@ -65,7 +67,8 @@ class STLPass:
         self.setting = setting
         n, period = n_timepoints, setting.period
         ends = np.cumsum([n, n + 2 * period, n + period + 1, n + 2, n])
-        self.adjusted, self.cycles, self.once, self.twice, self.low = np.split(np.empty(ends[-1]), ends[:-1])
+        room = np.empty(ends[-1] if 8 * ends[-1] < LARGE_PAGES // 8 else max(ends[-1], LARGE_PAGES // 8 + 1))
+        self.adjusted, self.cycles, self.once, self.twice, self.low, _ = np.split(room, ends)
 
     def run(
         self, values: Floats, weights: Floats | None, incomplete: bool, trend: Floats, seasonal: Floats,

@@ -56,7 +56,8 @@ J_TOKENS, J_STATE = 0, 1
 J_HISTOGRAM = 8
 J_QUEUE = J_HISTOGRAM + HISTOGRAM_SIZE  # a queue of falling evidence: rows, then values
 J_ENERGY = J_QUEUE + 2 * MAX_EPISODE
-JOINT_SIZE = J_ENERGY + EXTREMES_SIZE
+J_RANKS = J_ENERGY + EXTREMES_SIZE
+JOINT_SIZE = J_RANKS + EXTREMES_SIZE
 
 # metrics: scalars
 (M_LEVEL, M_SCALE, M_SLOW, M_SEEN, M_ERROR_PLAIN, M_ERROR_SEASON, M_KEPT, M_ABSENT, M_COUNTER, M_LAST_RAW,
@@ -81,6 +82,7 @@ _PERSISTENT = 32.0
 _MOST_VALUE = 1e150  # the views see nothing beyond: squares of it and sums of those are still finite
 _ANOMALY_COUNTS = 0.25  # of an ordinary row, in the calibration: the false-alarm rate is met within this factor
 _VIEW_WEIGHT = 0.85  # evidence of every view but the value itself: their number is the number of chances to be wrong
+_RANK_WEIGHT = 0.5  # the plain average
 _MOST_DEVIATION = 5.0  # of one metric, in scales, that counts in the mean over all: no metric alone is all
 _SECOND_WEIGHT = 0.2  # of the second best view: two that agree weigh more than one
 _PLACES_PER_DECADE = 10.0
@@ -351,6 +353,9 @@ def advance(times: Integers, values: Floats, zone: Integers, params: Floats, int
         if n_present > 1:
             p = rarity(joint, J_ENERGY, energy / n_present, params[P_HORIZON])
             evidence = max(evidence, _VIEW_WEIGHT * _strength(p))
+        # a stream that often has strong evidence must have more of it: its rank among all rows so far counts as well
+        p = rarity(joint, J_RANKS, evidence, params[P_HORIZON])
+        evidence = (1.0 - _RANK_WEIGHT) * evidence + _RANK_WEIGHT * _strength(p)
         place = min(evidence * _PLACES_PER_DECADE, N_BINS - 1e-6)
         p_value = tail_probability(histogram, place)
         # an anomaly must not excuse the next one, but what comes often is no anomaly

@@ -172,3 +172,13 @@ def test_time_is_metadata(name: str) -> None:
         assert hasattr(build(name), setter) or method == "score_samples"
     with pytest.raises(InvalidSeriesError):
         build(name).fit(np.arange(30), np.arange(30))
+
+
+@pytest.mark.parametrize("name", sorted(SERIES_DETECTORS))
+def test_contamination_is_the_share_of_outliers_among_the_fitted_rows(name: str) -> None:
+    y = series(300)
+    fitted = build(name, contamination=0.1).fit(y)
+    labels = fitted.predict(y)
+    assert set(labels) == {-1, 1}
+    assert 20 <= (labels == -1).sum() <= 40
+    assert np.array_equal(labels == -1, fitted.decision_function(y) < 0)

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.fitted_columns import check_columns, refuse_times_as_values
 from tsprune.time_grid import TimeGrid
 from tsprune.validation import SeriesInput, read_series
 
@@ -65,11 +66,7 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         """
         self._check_parameters()
         series = self._read(X, time, reset=True)
-        if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
-            raise InvalidSeriesError(
-                f"y is not used by {type(self).__name__}, got X and y that are both one-dimensional; "
-                "if X are times, call fit(values, time=times), else fit(X)."
-            )
+        refuse_times_as_values(self, series, y)
         grid = TimeGrid.of(series)
         rows = grid.positions(series)
         self._check_extent(rows, series.n_timepoints)
@@ -247,22 +244,13 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         """Read a series; learn its columns (reset=True), or compare them with the fitted (False), or count (None)."""
         in_column = self.time_column if reset or self.time_column in getattr(X, "columns", ()) else None
         series = read_series(X, time=time, time_column=in_column, allow_empty_columns=reset is not True, name="X")
-        if reset is not True and series.n_series != self.n_features_in_ and series.n_dims == 1:
+        if reset is not None:
+            check_columns(self, series, X, reset=reset)
+        elif series.n_series != self.n_features_in_:
             raise InvalidSeriesError(
-                f"X must have the {self.n_features_in_} columns of the fitted series, got a one-dimensional one. "
-                f"Reshape your data to (n_timepoints, {self.n_features_in_})."
+                f"X has {series.n_series} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input; pass every column that was fitted."
             )
-        if reset is None:
-            if series.n_series != self.n_features_in_:
-                raise InvalidSeriesError(
-                    f"X has {series.n_series} features, but {type(self).__name__} is expecting "
-                    f"{self.n_features_in_} features as input; pass every column that was fitted."
-                )
-            return series
-        table = series.values
-        if series.has_named_columns:
-            table = X if in_column is None else nw.from_native(X).drop(in_column).to_native()
-        validate_data(self, table, reset=reset, skip_check_array=True)
         if reset:
             self._time_column_at = None if in_column is None else list(X.columns).index(in_column)
         return series

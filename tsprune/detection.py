@@ -34,6 +34,7 @@ from tsprune.embedding import SeriesEmbedding, embedding_scales
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.responsibility import Responsibility, episode_widths
 from tsprune.score_smoothing import smooth_scores, smoothing_widths
+from tsprune.score_unit import ScoreUnit
 from tsprune.seasonal_profile import SeasonalProfiles
 from tsprune.thresholds import PeaksOverThreshold
 from tsprune.time_grid import TimeGrid
@@ -45,10 +46,9 @@ __all__ = ["SeriesDetector"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_MIN_TIMEPOINTS = 20  # fewer rows are no sample of windows
+_MIN_TIMEPOINTS = 8  # fewer rows are no sample of windows
 _SMALLEST = 1e-300  # magnitude of a series of zeros
 _DETECTOR_WEIGHT = 1 / 3  # against the mean of the energies
-_MIN_UNIT = 0.05  # of the standard deviation
 _FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
@@ -164,7 +164,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array, pandas or polars Series or DataFrame of shape (n_timepoints,) or (n_timepoints, n_series)
-            At least 20 rows; NaN is missing.
+            At least 8 rows; NaN is missing.
         y : ignored
         time : array-like of shape (n_timepoints,), optional
             Stamps or integers; overrides the index.
@@ -180,9 +180,18 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         InvalidSeriesError, TimeIndexError
             If the series or its times cannot be used.
         """
-        del y
         check_parameters(self, self._parameters)
-        series = self._read(X, time, min_timepoints=_MIN_TIMEPOINTS)
+        series = self._read(X, time, fitting=True)
+        if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
+            raise InvalidSeriesError(
+                "y is not used by SeriesDetector, got X and y that are both one-dimensional; if X are times, call "
+                "fit(values, time=times), else fit(X)."
+            )
+        if series.n_timepoints < _MIN_TIMEPOINTS:
+            raise InvalidSeriesError(
+                f"X must have at least {_MIN_TIMEPOINTS} time points, got {series.n_timepoints} "
+                f"(n_samples = {series.n_timepoints}); pass a longer series."
+            )
         self.n_features_in_ = series.n_series
         self.series_names_ = list(series.names)
         self._grid = TimeGrid.of(series)
@@ -255,24 +264,23 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             Non-negative; larger = more responsible.
         """
         rows, _, n_context = self._rows(X, time)
-        index = self._read(X, time, allow_empty_columns=True).time_index()
+        index = self._read(X, time).time_index()
         names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
         parts = self._responsibility.of(rows)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
 
+    def __sklearn_tags__(self) -> Any:
+        """Tags: NaN is a missing value."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     # ------------------------------------------------------------------------------------------------ private
 
-    def _read(self, X: Any, time: Any, *, min_timepoints: int = 1, allow_empty_columns: bool = False) -> SeriesInput:
-        """Read a series; the time column counts where the frame has it."""
-        column = self.time_column if self.time_column in getattr(X, "columns", ()) or min_timepoints > 1 else None
-        return read_series(
-            X,
-            time=time,
-            time_column=column,
-            min_timepoints=min_timepoints,
-            allow_empty_columns=allow_empty_columns,
-            name="X",
-        )
+    def _read(self, X: Any, time: Any, *, fitting: bool = False) -> SeriesInput:
+        """Read a series; the time column counts where the frame has it, and in fitting it must."""
+        column = self.time_column if fitting or self.time_column in getattr(X, "columns", ()) else None
+        return read_series(X, time=time, time_column=column, allow_empty_columns=not fitting, name="X")
 
     def _place(self, series: SeriesInput) -> Integers:
         """Positions (n_timepoints,) of the rows on the fitted grid."""
@@ -295,10 +303,12 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
     def _rows(self, X: Any, time: Any) -> tuple[Floats, Integers, int]:
         """Features (n_context + n_timepoints, n_features), which fitted row each is, and the rows of context."""
         check_is_fitted(self)
-        series = self._read(X, time, allow_empty_columns=True)
+        series = self._read(X, time)
         if series.n_series != self.n_features_in_:
             raise InvalidSeriesError(
-                f"X must have the {self.n_features_in_} columns that were fitted, got {series.n_series}."
+                f"X has {series.n_series} features, but SeriesDetector is expecting {self.n_features_in_} features as "
+                "input, the columns that were fitted. "
+                f"Reshape your data to (n_timepoints, {self.n_features_in_})."
             )
         if series.has_named_columns and self.n_features_in_ > 1 and list(series.names) != self.series_names_:
             raise InvalidSeriesError(
@@ -345,12 +355,12 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             reports, subject="components and features", guards=list(self.detector_.report_.guards)
         )
         by_detector = self._detector_part(rows)
-        self._detector_unit = _unit(by_detector)
-        evidence = _in_units(by_detector, self._detector_unit)
+        self._detector_unit = ScoreUnit.fit(by_detector)
+        evidence = self._detector_unit.of(by_detector)
         self.energy_ = None
         if self.energy is True or (self.energy == "auto" and self.detector is None):
             self.energy_ = WindowEnergy(self.embedding_.nested_groups()).fit(rows)
-            self._energy_units = [_unit(part) for part in self.energy_.held_out_.T]
+            self._energy_units = [ScoreUnit.fit(part) for part in self.energy_.held_out_.T]
             evidence = self._joined(evidence, self.energy_.held_out_)
         one = self.n_features_in_ == 1
         owner = np.arange(rows.shape[1]) if one else self.embedding_.owner_
@@ -365,12 +375,12 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
 
     def _evidence(self, rows: Floats, fitted: Integers) -> Floats:
         """Abnormality (n_rows,) of features, in training units; higher = more abnormal."""
-        evidence = _in_units(self._detector_part(rows), self._detector_unit)
+        evidence = self._detector_unit.of(self._detector_part(rows))
         return evidence if self.energy_ is None else self._joined(evidence, self.energy_.of(rows, fitted))
 
     def _joined(self, evidence: Floats, energies: Floats) -> Floats:
         """Evidence (n_rows,) of the detector joined with the energies (n_rows, n_groups)."""
-        parts = [_in_units(e, unit) for e, unit in zip(energies.T, self._energy_units, strict=True)]
+        parts = [unit.of(e) for e, unit in zip(energies.T, self._energy_units, strict=True)]
         joined = (1.0 - _DETECTOR_WEIGHT) * np.mean(parts, axis=0) + _DETECTOR_WEIGHT * evidence
         return np.asarray(joined, dtype=np.float64)
 
@@ -379,18 +389,3 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         if self.contamination == "auto":
             return PeaksOverThreshold.fit_resistant(abnormality).quantile(_FALSE_ALARM)
         return float(np.quantile(abnormality, 1.0 - float(self.contamination)))
-
-
-def _unit(abnormality: Floats) -> tuple[float, float]:
-    """Median and distance to the 90 % quantile of training abnormalities (n_rows,).
-
-    Most rows of a series that hardly ever moves have one score; there a share of the standard deviation stands in.
-    """
-    middle, high = np.quantile(abnormality, [0.5, 0.9])
-    distance = max(float(high - middle), _MIN_UNIT * float(abnormality.std()))
-    return float(middle), distance if distance > 0.0 else 1.0
-
-
-def _in_units(abnormality: Floats, unit: tuple[float, float]) -> Floats:
-    """Abnormality (n_rows,) as distance from the training median, in training units."""
-    return (abnormality - unit[0]) / unit[1]

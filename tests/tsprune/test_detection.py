@@ -109,7 +109,7 @@ def test_columns_must_be_the_fitted_ones():
     detector = SeriesDetector(random_state=0).fit(frame)
     with pytest.raises(InvalidSeriesError, match="columns"):
         detector.score_samples(frame[["b", "a"]])
-    with pytest.raises(InvalidSeriesError, match="2 columns"):
+    with pytest.raises(InvalidSeriesError, match="expecting 2 features"):
         detector.score_samples(frame["a"])
 
 
@@ -144,8 +144,10 @@ def test_a_constant_series_that_moves_is_found():
 def test_bad_parameters_and_series():
     with pytest.raises(InvalidParameterError, match="window"):
         SeriesDetector(window=1).fit(_wave())
-    with pytest.raises(InvalidSeriesError, match="at least 20"):
-        SeriesDetector().fit(_wave(10))
+    with pytest.raises(InvalidSeriesError, match="at least 8"):
+        SeriesDetector().fit(_wave(7))
+    with pytest.raises(InvalidSeriesError, match="y is not used"):
+        SeriesDetector().fit(_wave(50), np.arange(50))
 
 
 def test_one_row_after_training_uses_the_rows_before_it():

@@ -248,7 +248,7 @@ def decompose(
     >>> y = 5 + 0.01 * t + 2 * np.sin(2 * np.pi * t / 24) + 6.0 * (t >= 250) + noise
     >>> parts = decompose(y, 24, robust=True)
     >>> [(shift.position, round(shift.size, 1)) for shift in parts.shifts]
-    [(250, 5.8)]
+    [(250, 6.0)]
     >>> round(parts.strength()["seasonal_24"], 2)
     0.97
     """

@@ -21,6 +21,7 @@ _MISFIT = 9.0  # chi-square, 1 degree of freedom: it comes back to where it left
 _CHANCE = 0.1  # expected number of such blocks among the innovations left
 _LONE_EDGE = 6.0  # standard deviations: steps that large may stand alone
 _MOST_EDGES = 120
+_LONGEST_SHARE = 5  # a block longer than a fifth of the series is another regime, not a fault
 _MOST_BLOCKS = 3
 
 
@@ -46,7 +47,7 @@ def find_level_blocks(
     """
     n = rest.size
     blocks: list[LevelBlock] = []
-    longest = n // 2
+    longest = n // _LONGEST_SHARE
     work = rest.copy()
     sums = np.cumsum(model.phi)
     for _ in range(_MOST_BLOCKS):

@@ -144,7 +144,10 @@ class OnlineDecomposer:
         InvalidSeriesError
             If `values` is not one series of finite or missing values; nothing has been taken then.
         """
-        array = np.asarray(values, dtype=np.float64) if isinstance(values, np.ndarray | list) else None
+        try:
+            array = np.asarray(values, dtype=np.float64) if isinstance(values, np.ndarray | list) else None
+        except (TypeError, ValueError):  # no numbers: the door below says what and where
+            array = None
         if array is None or array.ndim != 1 or np.isinf(array).any():
             array = read_series(values, name="values").column()
         state = self._begin() if self._state is None else self._state

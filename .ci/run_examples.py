@@ -13,13 +13,15 @@ EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"
 
 
 def main() -> int:
+    """Run them all; 1 if one fails or there is none."""
     failed = 0
+    environment = os.environ | {"MPLBACKEND": "Agg"}
     for path in EXAMPLES:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
                 [sys.executable, "-W", "default", str(path)],
-                cwd=folder, capture_output=True, text=True, env=os.environ | {"MPLBACKEND": "Agg"}, timeout=300, check=False,
+                cwd=folder, capture_output=True, text=True, env=environment, timeout=300, check=False,
             )  # fmt: skip
         print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {path.name} ({time.perf_counter() - start:.0f} s)")
         if done.returncode:

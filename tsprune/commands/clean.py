@@ -88,7 +88,9 @@ def add_cleaning(page: Page, name: str, old: pd.Series, new: Any, cleaner: Any) 
     rows = np.flatnonzero(mask)
     texts = [f"{old.index[row]}: {before[row]:.4g} to {new[row]:.4g}" for row in rows.tolist()]
     marks = [Marks("changed", rows, np.asarray(new)[rows], texts=texts)]
-    page.chart(line_chart([Line("new", new, "#22577a"), Line("old", before, "#adb5bd")], old.index, title=name, marks=marks))
+    page.chart(
+        line_chart([Line("new", new, "#22577a"), Line("old", before, "#adb5bd")], old.index, title=name, marks=marks)
+    )
     page.report(cleaner.report_)
     if len(cleaner.changes_):
         page.table(cleaner.changes_)

@@ -69,7 +69,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     path.write_text("a,b\nx,y\n")
     with pytest.raises(InputFileError, match="column of numbers"):
         read_series_file(path, None, None)
-    with pytest.raises(InputFileError, match="column 'c' must be in x.csv"):
+    with pytest.raises(InputFileError, match=r"column 'c' must be in x\.csv"):
         read_series_file(path, "c", None)
     with pytest.raises(InputFileError, match="ISO 8601"):
         read_series_file(path, "a", None)

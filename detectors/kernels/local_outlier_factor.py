@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from detectors.kernels.neighbors import EUCLIDEAN, dissimilarities, distance, insert, smallest
+from detectors.kernels.neighbors import EUCLIDEAN, dissimilarities, distance, smallest
 
 __all__ = ["lof_scores", "lof_scores_parallel", "sieve"]
 
 _BLOCK = 64  # rows of one matrix product
 _FEWEST_ROWS = 8  # fewer are not worth one
+_STEPS = 40  # of a search for a bound; more cannot tell float32 apart
 
 
 @njit(cache=True)
@@ -33,25 +34,23 @@ def _scratch(n_references: Any, k: Any) -> Any:
 
 
 @njit(cache=True)
-def _factor(numbers: Any, lowest: Any, kth: Any, spread: Any, floor: Any, metric: Any, p: Any) -> Any:
-    """Negative local outlier factor of a row whose neighbours are `numbers` (k,) at the values `lowest` (k,)."""
+def _lof(row: Any, references: Any, kth: Any, spread: Any, floor: Any, metric: Any, p: Any, scratch: Any) -> Any:
+    """Negative local outlier factor of one row; `scratch` as `_scratch` makes it.
+
+    The sums run over the neighbours in the order of their numbers, as in `_sieved`.
+    """
+    values, numbers, lowest, few, minima, candidates = scratch
+    dissimilarities(row, references, metric, p, values)
+    smallest(values, -1, numbers, lowest, few, minima, candidates)
+    numbers.sort()
     k = numbers.shape[0]
     reach = 0.0
     inverse = 0.0
     for j in range(k):
         at = numbers[j]
-        reach += max(distance(lowest[j], metric, p), kth[at])
+        reach += max(distance(values[at], metric, p), kth[at])
         inverse += 1.0 / spread[at]
     return -(reach / k + floor) * (inverse / k)
-
-
-@njit(cache=True)
-def _lof(row: Any, references: Any, kth: Any, spread: Any, floor: Any, metric: Any, p: Any, scratch: Any) -> Any:
-    """Negative local outlier factor of one row; `scratch` as `_scratch` makes it."""
-    values, numbers, lowest, few, minima, candidates = scratch
-    dissimilarities(row, references, metric, p, values)
-    smallest(values, -1, numbers, lowest, few, minima, candidates)
-    return _factor(numbers, lowest, kth, spread, floor, metric, p)
 
 
 @njit(cache=True)
@@ -73,19 +72,22 @@ def _squared_distance(row: Any, point: Any) -> Any:
 
 
 @njit(cache=True)
-def sieve(references: Any) -> Any:
-    """What `lof_scores` needs to tell far references without computing their distances exactly.
+def sieve(references: Any, kth: Any, spread: Any) -> Any:
+    """What `lof_scores` needs to tell near and far references without computing their distances exactly.
 
     Parameters
     ----------
     references : float64 (n_features, n_references)
+    kth : float64 (n_references,)
+    spread : float64 (n_references,)
 
     Returns
     -------
     points : float64 (n_references, n_features), the references row by row
     centre : float64 (n_features,)
-    narrow : float32 (n_features, n_references), references less centre
-    halves : float32 (n_references,), half of their squared lengths
+    narrow : float32 (n_features + 1, n_references), references less centre; last, half of their squared lengths
+    near : float64 (n_references,), half of the squared `kth`
+    densities : float64 (n_references,), 1 / `spread`
     longest : float, largest length of a narrow reference, inf if float32 cannot hold one
     """
     n_features, n_references = references.shape
@@ -93,21 +95,62 @@ def sieve(references: Any) -> Any:
     centre = np.zeros(n_features)
     for feature in range(n_features):
         centre[feature] = references[feature].sum() / n_references
-    narrow = np.empty((n_features, n_references), np.float32)
-    halves = np.empty(n_references, np.float32)
+    narrow = np.zeros((n_features + 1, n_references), np.float32)
+    near = np.empty(n_references)
+    densities = np.empty(n_references)
     longest = 0.0
     for j in range(n_references):
+        near[j] = 0.5 * kth[j] * kth[j] * (1.0 - 1e-12)
+        densities[j] = 1.0 / spread[j]
         length = 0.0
         for feature in range(n_features):
             x = np.float32(points[j, feature] - centre[feature])
             narrow[feature, j] = x
             length += np.float64(x) * np.float64(x)
         if length < 1e30:
-            halves[j] = np.float32(0.5 * length)
+            narrow[n_features, j] = np.float32(0.5 * length)
             longest = max(longest, np.sqrt(length))
         else:
             longest = np.inf
-    return points, centre, narrow, halves, longest
+    return points, centre, narrow, near, densities, longest
+
+
+@njit(cache=True)
+def _count(values: Any, limit: Any) -> Any:
+    """How many of `values` do not exceed `limit`."""
+    count = 0
+    for j in range(values.shape[0]):
+        count += values[j] <= limit
+    return count
+
+
+@njit(cache=True)
+def _bound(values: Any, k: Any, slack: Any) -> Any:
+    """A float32 that at least k of `values` float32 (>= k,) do not exceed, at best no more than k + `slack`."""
+    n = values.shape[0]
+    low = high = other_low = other_high = values[0]
+    for j in range(0, n - 1, 2):  # two chains, so that they do not wait for each other
+        v, w = values[j], values[j + 1]
+        low = v if v < low else low
+        high = v if v > high else high
+        other_low = w if w < other_low else other_low
+        other_high = w if w > other_high else other_high
+    low = min(low, other_low, values[n - 1])
+    high = max(high, other_high, values[n - 1])
+    below, above = 0, n
+    for step in range(_STEPS):
+        if above <= k + slack:
+            break
+        share = np.float32(0.5)
+        if step % 2 == 0:
+            share = np.float32((k + 0.5 * slack - below) / (above - below))
+        middle = low + (high - low) * share
+        count = _count(values, middle)
+        if count < k:
+            low, below = middle, count
+        else:
+            high, above = middle, count
+    return high
 
 
 @njit(cache=True)
@@ -115,49 +158,88 @@ def _sieved(
     row: Any,
     length: Any,
     half_distances: Any,
-    points: Any,
-    longest: Any,
-    offset: Any,
+    kth: Any,
+    floor: Any,
+    sieve_: Any,
     numbers: Any,
     lowest: Any,
-    few: Any,
     minima: Any,
     candidates: Any,
+    few: Any,
+    words: Any,
 ) -> Any:
-    """The k nearest `points` of `row`: those whose half squared distance may be small are measured exactly.
+    """Negative local outlier factor of `row`; only distances that matter and are in doubt are measured exactly.
 
     `half_distances` float32 (n_references,) lack half the squared length of the row, are centred, and are off by
-    rounding, which the margin covers: 2**-24 times the number of operations times the largest term, twice.
+    rounding, at most by `error`: 2**-24 times the number of operations times the largest term, twice. A reference
+    in doubt may or may not be among the k nearest; the distance of one that is matters if it may exceed `kth`.
     """
+    points, _centre, _narrow, near, densities, longest = sieve_
     n = half_distances.shape[0]
     n_groups = minima.shape[0]
-    minima[:] = half_distances[:n_groups]
-    start = n_groups
-    while start + n_groups <= n:
-        for j in range(n_groups):
-            minima[j] = min(minima[j], half_distances[start + j])
-        start += n_groups
-    insert(minima, -1, few, lowest)
-    scale = length + longest
-    margin = 2.4e-7 * (row.shape[0] + 8) * scale * scale + 1e-15 * scale * offset
-    bound = np.float32(lowest[lowest.shape[0] - 1] + margin)
-    found = 0
-    for j in range(n):
-        candidates[found] = j
-        found += half_distances[j] <= bound
     k = numbers.shape[0]
-    lowest[:] = np.inf
+    scale = length + longest
+    error = (1.2e-7 * scale * scale + 1.2e-38) * (row.shape[0] + 8)
+    if n >= 3 * n_groups:
+        minima[:] = half_distances[:n_groups]
+        for start in range(n_groups, n - n_groups + 1, n_groups):
+            group = half_distances[start : start + n_groups]
+            for j in range(n_groups):
+                minima[j] = group[j] if group[j] < minima[j] else minima[j]
+        bound = _bound(minima, k, 2)
+    else:
+        bound = _bound(half_distances, k, 2)
+    bound = np.float32(bound + 2.0 * error)
+    found = _not_above(half_distances, bound, candidates, words)
+    if found > few.shape[0]:
+        few = np.empty(found, np.float32)
+    few = few[:found]
     for c in range(found):
-        j = candidates[c]
-        v = _squared_distance(row, points[j])
-        if v < lowest[k - 1]:
-            at = k - 1
-            while at > 0 and lowest[at - 1] > v:
-                lowest[at] = lowest[at - 1]
-                numbers[at] = numbers[at - 1]
-                at -= 1
-            lowest[at] = v
-            numbers[at] = j
+        few[c] = half_distances[candidates[c]]
+    last = np.float64(_bound(few, k, 0))
+    certain = _count(few, last - 2.0 * error)
+    doubtful = _count(few, last + 2.0 * error) - certain
+    if certain + doubtful == k:
+        taken = 0
+        for c in range(found):
+            numbers[min(taken, k - 1)] = candidates[c] if taken < k else numbers[k - 1]
+            taken += few[c] <= last
+    else:
+        lowest[:] = np.inf
+        numbers[:] = n
+        for c in range(found):
+            j = candidates[c]
+            v = _squared_distance(row, points[j])
+            if v < lowest[k - 1]:
+                at = k - 1
+                while at > 0 and lowest[at - 1] > v:
+                    lowest[at] = lowest[at - 1]
+                    numbers[at] = numbers[at - 1]
+                    at -= 1
+                lowest[at] = v
+                numbers[at] = j
+        numbers.sort()
+    reach = 0.0
+    inverse = 0.0
+    half = 0.5 * length * length + error
+    for c in range(k):
+        j = numbers[c]
+        inverse += densities[j]
+        if half_distances[j] + half < near[j]:
+            reach += kth[j]
+        else:
+            reach += max(np.sqrt(_squared_distance(row, points[j])), kth[j])
+    return -(reach / k + floor) * (inverse / k)
+
+
+@njit(cache=True)
+def _not_above(values: Any, bound: Any, numbers: Any, flags: Any) -> Any:
+    """Numbers of the `values` that do not exceed `bound`, in order, into `numbers`; how many they are."""
+    found = 0
+    for j in range(values.shape[0]):
+        numbers[found] = j
+        found += values[j] <= bound
+    return found
 
 
 @njit(cache=True)
@@ -178,25 +260,24 @@ def _lof_block(
     out: Any,
 ) -> Any:
     """`lof_scores` of rows start .. stop - 1 into `out` (n_rows,); `products` float32 (_BLOCK, n_references)."""
-    points, centre, narrow, halves, longest = sieve_
+    _points, centre, narrow, _near, _densities, longest = sieve_
     n_features, n_references = references.shape
-    _values, numbers, lowest, few, _minima, candidates = scratch
-    few_rows = stop - start < _FEWEST_ROWS
-    if metric != EUCLIDEAN or few_rows or n_references < 3 * (2 * k + 24) or longest == np.inf:
+    _values, numbers, lowest, _few, _minima, candidates = scratch
+    if metric != EUCLIDEAN or stop - start < _FEWEST_ROWS or longest == np.inf:
         for i in range(start, stop):
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
         return
     minima = np.empty(2 * k + 24, np.float32)
-    moved = np.empty((stop - start, n_features), np.float32)
+    few = np.empty(4 * k, np.float32)
+    words = np.zeros((n_references + 7) // 8, np.uint64)
+    moved = np.empty((stop - start, n_features + 1), np.float32)
     lengths = np.zeros(stop - start)
-    offset = 0.0
-    for feature in range(n_features):
-        offset = max(offset, abs(centre[feature]))
     for i in range(start, stop):
         for feature in range(n_features):
             x = np.float32(rows[i, feature] - centre[feature])
             moved[i - start, feature] = -x
             lengths[i - start] += np.float64(x) * np.float64(x)
+        moved[i - start, n_features] = 1.0
     half_distances = products[: stop - start]
     np.dot(moved, narrow, half_distances)
     for i in range(start, stop):
@@ -205,10 +286,7 @@ def _lof_block(
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
             continue
         own = half_distances[i - start]
-        for j in range(n_references):
-            own[j] += halves[j]
-        _sieved(rows[i], length, own, points, longest, offset, numbers, lowest, few, minima, candidates)
-        out[i] = _factor(numbers, lowest, kth, spread, floor, metric, p)
+        out[i] = _sieved(rows[i], length, own, kth, floor, sieve_, numbers, lowest, minima, candidates, few, words)
 
 
 @njit(cache=True)
@@ -228,8 +306,8 @@ def lof_scores(
     metric, p
         As in `nearest`.
     sieve_ : tuple
-        ``sieve(references)``. A matrix product in float32 tells which references may be near; their distances are
-        then computed as if there were no sieve, so it changes the time and not one bit of the scores.
+        ``sieve(references, kth, spread)``. A matrix product in float32 tells which references may be near; their distances are
+        then computed, where they matter, as if there were no sieve, so it changes the time and not one bit of the scores.
 
     Returns
     -------

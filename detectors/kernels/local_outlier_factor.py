@@ -15,9 +15,9 @@ from detectors.kernels.neighbors import EUCLIDEAN, dissimilarities, distance, sm
 
 __all__ = ["lof_scores", "lof_scores_parallel", "sieve"]
 
-_BLOCK = 64  # rows of one matrix product
+_BLOCK = 128  # rows of one matrix product
 _FEWEST_ROWS = 8  # fewer are not worth one
-_STEPS = 40  # of a search for a bound; more cannot tell float32 apart
+_STEPS = 12  # of a search for a bound
 
 
 @njit(cache=True)
@@ -125,8 +125,41 @@ def _count(values: Any, limit: Any) -> Any:
 
 
 @njit(cache=True)
-def _bound(values: Any, k: Any, slack: Any) -> Any:
-    """A float32 that at least k of `values` float32 (>= k,) do not exceed, at best no more than k + `slack`."""
+def _minima_of_groups(values: Any, minima: Any) -> Any:
+    """Smallest of the values j, j + n_groups, j + 2 n_groups, ... into ``minima[j]`` (n_groups,); the tail is left out.
+
+    There are three groups' worth of values at least.
+    """
+    n_groups = minima.shape[0]
+    n_parts = values.shape[0] // n_groups
+    a, b, c = values[:n_groups], values[n_groups : 2 * n_groups], values[2 * n_groups : 3 * n_groups]
+    for j in range(n_groups):
+        v = b[j] if b[j] < a[j] else a[j]
+        minima[j] = c[j] if c[j] < v else v
+    first = 3
+    while first + 4 <= n_parts:
+        at = first * n_groups
+        a, b = values[at : at + n_groups], values[at + n_groups : at + 2 * n_groups]
+        c, d = values[at + 2 * n_groups : at + 3 * n_groups], values[at + 3 * n_groups : at + 4 * n_groups]
+        for j in range(n_groups):
+            v = b[j] if b[j] < a[j] else a[j]
+            w = d[j] if d[j] < c[j] else c[j]
+            v = w if w < v else v
+            minima[j] = v if v < minima[j] else minima[j]
+        first += 4
+    while first < n_parts:
+        a = values[first * n_groups : (first + 1) * n_groups]
+        for j in range(n_groups):
+            minima[j] = a[j] if a[j] < minima[j] else minima[j]
+        first += 1
+
+
+@njit(cache=True)
+def _bracket(values: Any, k: Any, slack: Any) -> Any:
+    """Two float32 around the k-th smallest of `values` float32 (>= k,), and how many do not exceed the upper one.
+
+    At best they are no more than k + `slack`. Fewer than k do not exceed the lower, unless that is the k-th smallest.
+    """
     n = values.shape[0]
     low = high = other_low = other_high = values[0]
     for j in range(0, n - 1, 2):  # two chains, so that they do not wait for each other
@@ -137,7 +170,9 @@ def _bound(values: Any, k: Any, slack: Any) -> Any:
         other_high = w if w > other_high else other_high
     low = min(low, other_low, values[n - 1])
     high = max(high, other_high, values[n - 1])
-    below, above = 0, n
+    below, above = _count(values, low), n
+    if below >= k:
+        return low, low, below
     for step in range(_STEPS):
         if above <= k + slack:
             break
@@ -150,7 +185,44 @@ def _bound(values: Any, k: Any, slack: Any) -> Any:
             low, below = middle, count
         else:
             high, above = middle, count
+    return low, high, above
+
+
+@njit(cache=True)
+def _last(values: Any, k: Any) -> Any:
+    """A float32 that k of `values` float32 (>= k,) do not exceed, or the k-th smallest if others equal it."""
+    low, high, above = _bracket(values, k, 0)
+    while above > k and low < high:
+        following = high
+        for v in values:
+            following = v if low < v < following else following
+        count = _count(values, following)
+        if count >= k:
+            return following
+        low = following
     return high
+
+
+@njit(cache=True)
+def _not_above(values: Any, bound: Any, numbers: Any, flags: Any, words: Any, places: Any) -> Any:
+    """Numbers of the `values` (n,) that do not exceed `bound`, in order, into `numbers` (n + 1,); how many they are.
+
+    `flags` uint8, zeros, as many as `values` at least; `words` is the same memory as uint64, 8 flags each; `places`
+    int64 (n_words + 1,) is scratch.
+    """
+    for j in range(values.shape[0]):
+        flags[j] = values[j] <= bound
+    n_words = 0
+    for w in range(words.shape[0]):
+        places[n_words] = 8 * w
+        n_words += words[w] != 0
+    found = 0
+    for w in range(n_words):
+        place = places[w]
+        for j in range(8):
+            numbers[found] = place + j
+            found += np.int64(flags[np.uint64(place + j)])
+    return found
 
 
 @njit(cache=True)
@@ -166,7 +238,10 @@ def _sieved(
     minima: Any,
     candidates: Any,
     few: Any,
+    doubtful: Any,
+    flags: Any,
     words: Any,
+    places: Any,
 ) -> Any:
     """Negative local outlier factor of `row`; only distances that matter and are in doubt are measured exactly.
 
@@ -181,65 +256,71 @@ def _sieved(
     scale = length + longest
     error = (1.2e-7 * scale * scale + 1.2e-38) * (row.shape[0] + 8)
     if n >= 3 * n_groups:
-        minima[:] = half_distances[:n_groups]
-        for start in range(n_groups, n - n_groups + 1, n_groups):
-            group = half_distances[start : start + n_groups]
-            for j in range(n_groups):
-                minima[j] = group[j] if group[j] < minima[j] else minima[j]
-        bound = _bound(minima, k, 2)
+        _minima_of_groups(half_distances, minima)
+        bound = _bracket(minima, k, 2)[1]
     else:
-        bound = _bound(half_distances, k, 2)
+        bound = _bracket(half_distances, k, 2)[1]
     bound = np.float32(bound + 2.0 * error)
-    found = _not_above(half_distances, bound, candidates, words)
+    found = _not_above(half_distances, bound, candidates, flags, words, places)
     if found > few.shape[0]:
         few = np.empty(found, np.float32)
     few = few[:found]
     for c in range(found):
         few[c] = half_distances[candidates[c]]
-    last = np.float64(_bound(few, k, 0))
-    certain = _count(few, last - 2.0 * error)
-    doubtful = _count(few, last + 2.0 * error) - certain
-    if certain + doubtful == k:
+    last = np.float64(_last(few, k))
+    surely, perhaps = last - 2.0 * error, last + 2.0 * error
+    certain = _count(few, surely)
+    if certain == k:
+        perhaps = surely
+    if _count(few, perhaps) == k:
         taken = 0
         for c in range(found):
-            numbers[min(taken, k - 1)] = candidates[c] if taken < k else numbers[k - 1]
-            taken += few[c] <= last
+            numbers[taken] = candidates[c]
+            taken += few[c] <= perhaps
+            if taken == k:
+                break
     else:
+        taken = 0
         lowest[:] = np.inf
-        numbers[:] = n
         for c in range(found):
             j = candidates[c]
-            v = _squared_distance(row, points[j])
-            if v < lowest[k - 1]:
-                at = k - 1
-                while at > 0 and lowest[at - 1] > v:
-                    lowest[at] = lowest[at - 1]
-                    numbers[at] = numbers[at - 1]
-                    at -= 1
-                lowest[at] = v
-                numbers[at] = j
-        numbers.sort()
-    reach = 0.0
-    inverse = 0.0
+            if few[c] <= surely:
+                numbers[taken] = j
+                taken += 1
+            elif few[c] <= perhaps:
+                v = _squared_distance(row, points[j])
+                if v < lowest[k - 1 - certain]:
+                    at = k - 1 - certain
+                    while at > 0 and lowest[at - 1] > v:
+                        lowest[at] = lowest[at - 1]
+                        doubtful[at] = doubtful[at - 1]
+                        at -= 1
+                    lowest[at] = v
+                    doubtful[at] = j
+        for d in range(k - certain):  # into their places by number
+            j = doubtful[d]
+            at = certain + d
+            while at > 0 and numbers[at - 1] > j:
+                numbers[at] = numbers[at - 1]
+                at -= 1
+            numbers[at] = j
     half = 0.5 * length * length + error
+    n_far = 0
     for c in range(k):
         j = numbers[c]
-        inverse += densities[j]
-        if half_distances[j] + half < near[j]:
-            reach += kth[j]
-        else:
-            reach += max(np.sqrt(_squared_distance(row, points[j])), kth[j])
+        lowest[c] = kth[j]
+        doubtful[min(n_far, k - 1)] = c
+        n_far += half_distances[j] + half >= near[j]
+    for d in range(n_far):
+        c = doubtful[d]
+        j = numbers[c]
+        lowest[c] = max(np.sqrt(_squared_distance(row, points[j])), kth[j])
+    reach = 0.0
+    inverse = 0.0
+    for c in range(k):
+        reach += lowest[c]
+        inverse += densities[numbers[c]]
     return -(reach / k + floor) * (inverse / k)
-
-
-@njit(cache=True)
-def _not_above(values: Any, bound: Any, numbers: Any, flags: Any) -> Any:
-    """Numbers of the `values` that do not exceed `bound`, in order, into `numbers`; how many they are."""
-    found = 0
-    for j in range(values.shape[0]):
-        numbers[found] = j
-        found += values[j] <= bound
-    return found
 
 
 @njit(cache=True)
@@ -262,14 +343,16 @@ def _lof_block(
     """`lof_scores` of rows start .. stop - 1 into `out` (n_rows,); `products` float32 (_BLOCK, n_references)."""
     _points, centre, narrow, _near, _densities, longest = sieve_
     n_features, n_references = references.shape
-    _values, numbers, lowest, _few, _minima, candidates = scratch
+    _values, numbers, lowest, doubtful, _minima, candidates = scratch
     if metric != EUCLIDEAN or stop - start < _FEWEST_ROWS or longest == np.inf:
         for i in range(start, stop):
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
         return
     minima = np.empty(2 * k + 24, np.float32)
     few = np.empty(4 * k, np.float32)
-    words = np.zeros((n_references + 7) // 8, np.uint64)
+    flags = np.zeros((n_references + 7) // 8 * 8, np.uint8)
+    words = flags.view(np.uint64)
+    places = np.empty(len(words) + 1, np.int64)
     moved = np.empty((stop - start, n_features + 1), np.float32)
     lengths = np.zeros(stop - start)
     for i in range(start, stop):
@@ -286,7 +369,10 @@ def _lof_block(
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
             continue
         own = half_distances[i - start]
-        out[i] = _sieved(rows[i], length, own, kth, floor, sieve_, numbers, lowest, minima, candidates, few, words)
+        out[i] = _sieved(
+            rows[i], length, own, kth, floor, sieve_,
+            numbers, lowest, minima, candidates, few, doubtful, flags, words, places,
+        )  # fmt: skip
 
 
 @njit(cache=True)

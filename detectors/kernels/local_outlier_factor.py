@@ -232,12 +232,15 @@ def _sieved(
     half_distances: Any,
     kth: Any,
     floor: Any,
-    sieve_: Any,
+    points: Any,
+    near: Any,
+    densities: Any,
+    longest: Any,
     numbers: Any,
     lowest: Any,
     minima: Any,
     candidates: Any,
-    few: Any,
+    room: Any,
     doubtful: Any,
     flags: Any,
     words: Any,
@@ -249,7 +252,6 @@ def _sieved(
     rounding, at most by `error`: 2**-24 times the number of operations times the largest term, twice. A reference
     in doubt may or may not be among the k nearest; the distance of one that is matters if it may exceed `kth`.
     """
-    points, _centre, _narrow, near, densities, longest = sieve_
     n = half_distances.shape[0]
     n_groups = minima.shape[0]
     k = numbers.shape[0]
@@ -262,9 +264,7 @@ def _sieved(
         bound = _bracket(half_distances, k, 2)[1]
     bound = np.float32(bound + 2.0 * error)
     found = _not_above(half_distances, bound, candidates, flags, words, places)
-    if found > few.shape[0]:
-        few = np.empty(found, np.float32)
-    few = few[:found]
+    few = room[:found]
     for c in range(found):
         few[c] = half_distances[candidates[c]]
     last = np.float64(_last(few, k))
@@ -309,7 +309,7 @@ def _sieved(
     for c in range(k):
         j = numbers[c]
         lowest[c] = kth[j]
-        doubtful[min(n_far, k - 1)] = c
+        doubtful[n_far] = c
         n_far += half_distances[j] + half >= near[j]
     for d in range(n_far):
         c = doubtful[d]
@@ -341,7 +341,7 @@ def _lof_block(
     out: Any,
 ) -> Any:
     """`lof_scores` of rows start .. stop - 1 into `out` (n_rows,); `products` float32 (_BLOCK, n_references)."""
-    _points, centre, narrow, _near, _densities, longest = sieve_
+    points, centre, narrow, near, densities, longest = sieve_
     n_features, n_references = references.shape
     _values, numbers, lowest, doubtful, _minima, candidates = scratch
     if metric != EUCLIDEAN or stop - start < _FEWEST_ROWS or longest == np.inf:
@@ -349,7 +349,7 @@ def _lof_block(
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
         return
     minima = np.empty(2 * k + 24, np.float32)
-    few = np.empty(4 * k, np.float32)
+    room = np.empty(n_references, np.float32)
     flags = np.zeros((n_references + 7) // 8 * 8, np.uint8)
     words = flags.view(np.uint64)
     places = np.empty(len(words) + 1, np.int64)
@@ -370,8 +370,8 @@ def _lof_block(
             continue
         own = half_distances[i - start]
         out[i] = _sieved(
-            rows[i], length, own, kth, floor, sieve_,
-            numbers, lowest, minima, candidates, few, doubtful, flags, words, places,
+            rows[i], length, own, kth, floor, points, near, densities, longest,
+            numbers, lowest, minima, candidates, room, doubtful, flags, words, places,
         )  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def not_above(values: Any, bound: Any, numbers: Any, flags: Any, words: Any, pla
     for w in range(words.shape[0]):
         places[n_words] = 8 * w
         n_words += words[w] != 0
-    found = 0
+    found: Any = 0
     for w in range(n_words):
         place = places[w]
         for j in range(8):

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from detectors.kernels.neighbors import EUCLIDEAN, dissimilarities, distance, insert, smallest
+from detectors.kernels.neighbors import EUCLIDEAN, dissimilarities, distance, smallest
+from detectors.kernels.selection import bracket, count_not_above, last_of_smallest, minima_of_groups, not_above
 
 __all__ = ["lof_scores", "lof_scores_parallel", "sieve"]
 
-_BLOCK = 64  # rows of one matrix product
+_BLOCK = 128  # rows of one matrix product
 _FEWEST_ROWS = 8  # fewer are not worth one
 
 
@@ -33,25 +34,23 @@ def _scratch(n_references: Any, k: Any) -> Any:
 
 
 @njit(cache=True)
-def _factor(numbers: Any, lowest: Any, kth: Any, spread: Any, floor: Any, metric: Any, p: Any) -> Any:
-    """Negative local outlier factor of a row whose neighbours are `numbers` (k,) at the values `lowest` (k,)."""
+def _lof(row: Any, references: Any, kth: Any, spread: Any, floor: Any, metric: Any, p: Any, scratch: Any) -> Any:
+    """Negative local outlier factor of one row; `scratch` as `_scratch` makes it.
+
+    The sums run over the neighbours in the order of their numbers, as in `_sieved`.
+    """
+    values, numbers, lowest, few, minima, candidates = scratch
+    dissimilarities(row, references, metric, p, values)
+    smallest(values, -1, numbers, lowest, few, minima, candidates)
+    numbers.sort()
     k = numbers.shape[0]
     reach = 0.0
     inverse = 0.0
     for j in range(k):
         at = numbers[j]
-        reach += max(distance(lowest[j], metric, p), kth[at])
+        reach += max(distance(values[at], metric, p), kth[at])
         inverse += 1.0 / spread[at]
     return -(reach / k + floor) * (inverse / k)
-
-
-@njit(cache=True)
-def _lof(row: Any, references: Any, kth: Any, spread: Any, floor: Any, metric: Any, p: Any, scratch: Any) -> Any:
-    """Negative local outlier factor of one row; `scratch` as `_scratch` makes it."""
-    values, numbers, lowest, few, minima, candidates = scratch
-    dissimilarities(row, references, metric, p, values)
-    smallest(values, -1, numbers, lowest, few, minima, candidates)
-    return _factor(numbers, lowest, kth, spread, floor, metric, p)
 
 
 @njit(cache=True)
@@ -73,19 +72,22 @@ def _squared_distance(row: Any, point: Any) -> Any:
 
 
 @njit(cache=True)
-def sieve(references: Any) -> Any:
-    """What `lof_scores` needs to tell far references without computing their distances exactly.
+def sieve(references: Any, kth: Any, spread: Any) -> Any:
+    """What `lof_scores` needs to tell near and far references without computing their distances exactly.
 
     Parameters
     ----------
     references : float64 (n_features, n_references)
+    kth : float64 (n_references,)
+    spread : float64 (n_references,)
 
     Returns
     -------
     points : float64 (n_references, n_features), the references row by row
     centre : float64 (n_features,)
-    narrow : float32 (n_features, n_references), references less centre
-    halves : float32 (n_references,), half of their squared lengths
+    narrow : float32 (n_features + 1, n_references), references less centre; last, half of their squared lengths
+    near : float64 (n_references,), half of the squared `kth`
+    densities : float64 (n_references,), 1 / `spread`
     longest : float, largest length of a narrow reference, inf if float32 cannot hold one
     """
     n_features, n_references = references.shape
@@ -93,21 +95,24 @@ def sieve(references: Any) -> Any:
     centre = np.zeros(n_features)
     for feature in range(n_features):
         centre[feature] = references[feature].sum() / n_references
-    narrow = np.empty((n_features, n_references), np.float32)
-    halves = np.empty(n_references, np.float32)
+    narrow = np.zeros((n_features + 1, n_references), np.float32)
+    near = np.empty(n_references)
+    densities = np.empty(n_references)
     longest = 0.0
     for j in range(n_references):
+        near[j] = 0.5 * kth[j] * kth[j] * (1.0 - 1e-12)
+        densities[j] = 1.0 / spread[j]
         length = 0.0
         for feature in range(n_features):
             x = np.float32(points[j, feature] - centre[feature])
             narrow[feature, j] = x
             length += np.float64(x) * np.float64(x)
         if length < 1e30:
-            halves[j] = np.float32(0.5 * length)
+            narrow[n_features, j] = np.float32(0.5 * length)
             longest = max(longest, np.sqrt(length))
         else:
             longest = np.inf
-    return points, centre, narrow, halves, longest
+    return points, centre, narrow, near, densities, longest
 
 
 @njit(cache=True)
@@ -115,49 +120,97 @@ def _sieved(
     row: Any,
     length: Any,
     half_distances: Any,
+    kth: Any,
+    floor: Any,
     points: Any,
+    near: Any,
+    densities: Any,
     longest: Any,
-    offset: Any,
     numbers: Any,
     lowest: Any,
-    few: Any,
     minima: Any,
     candidates: Any,
+    room: Any,
+    doubtful: Any,
+    flags: Any,
+    words: Any,
+    places: Any,
 ) -> Any:
-    """The k nearest `points` of `row`: those whose half squared distance may be small are measured exactly.
+    """Negative local outlier factor of `row`; only distances that matter and are in doubt are measured exactly.
 
     `half_distances` float32 (n_references,) lack half the squared length of the row, are centred, and are off by
-    rounding, which the margin covers: 2**-24 times the number of operations times the largest term, twice.
+    rounding, at most by `error`: 2**-24 times the number of operations times the largest term, twice. A reference
+    in doubt may or may not be among the k nearest; the distance of one that is matters if it may exceed `kth`.
     """
     n = half_distances.shape[0]
     n_groups = minima.shape[0]
-    minima[:] = half_distances[:n_groups]
-    start = n_groups
-    while start + n_groups <= n:
-        for j in range(n_groups):
-            minima[j] = min(minima[j], half_distances[start + j])
-        start += n_groups
-    insert(minima, -1, few, lowest)
-    scale = length + longest
-    margin = 2.4e-7 * (row.shape[0] + 8) * scale * scale + 1e-15 * scale * offset
-    bound = np.float32(lowest[lowest.shape[0] - 1] + margin)
-    found = 0
-    for j in range(n):
-        candidates[found] = j
-        found += half_distances[j] <= bound
     k = numbers.shape[0]
-    lowest[:] = np.inf
+    scale = length + longest
+    error = (1.2e-7 * scale * scale + 1.2e-38) * (row.shape[0] + 8)
+    if n >= 3 * n_groups:
+        minima_of_groups(half_distances, minima)
+        bound = bracket(minima, k, 2)[1]
+    else:
+        bound = bracket(half_distances, k, 2)[1]
+    bound = np.float32(bound + 2.0 * error)
+    found = not_above(half_distances, bound, candidates, flags, words, places)
+    few = room[:found]
     for c in range(found):
-        j = candidates[c]
-        v = _squared_distance(row, points[j])
-        if v < lowest[k - 1]:
-            at = k - 1
-            while at > 0 and lowest[at - 1] > v:
-                lowest[at] = lowest[at - 1]
+        few[c] = half_distances[candidates[c]]
+    last = np.float64(last_of_smallest(few, k))
+    surely, perhaps = last - 2.0 * error, last + 2.0 * error
+    certain = count_not_above(few, surely)
+    if certain == k:
+        perhaps = surely
+    if count_not_above(few, perhaps) == k:
+        taken = 0
+        for c in range(found):
+            numbers[taken] = candidates[c]
+            taken += few[c] <= perhaps
+            if taken == k:
+                break
+    else:
+        taken = 0
+        lowest[:] = np.inf
+        for c in range(found):
+            j = candidates[c]
+            if few[c] <= surely:
+                numbers[taken] = j
+                taken += 1
+            elif few[c] <= perhaps:
+                v = _squared_distance(row, points[j])
+                if v < lowest[k - 1 - certain]:
+                    at = k - 1 - certain
+                    while at > 0 and lowest[at - 1] > v:
+                        lowest[at] = lowest[at - 1]
+                        doubtful[at] = doubtful[at - 1]
+                        at -= 1
+                    lowest[at] = v
+                    doubtful[at] = j
+        for d in range(k - certain):  # into their places by number
+            j = doubtful[d]
+            at = certain + d
+            while at > 0 and numbers[at - 1] > j:
                 numbers[at] = numbers[at - 1]
                 at -= 1
-            lowest[at] = v
             numbers[at] = j
+    half = 0.5 * length * length + error
+    n_far = 0
+    for c in range(k):
+        j = numbers[c]
+        lowest[c] = kth[j]
+        doubtful[n_far] = c
+        n_far += half_distances[j] + half >= near[j]
+    for d in range(n_far):
+        c = doubtful[d]
+        j = numbers[c]
+        lowest[c] = max(np.sqrt(_squared_distance(row, points[j])), kth[j])
+    reach = 0.0
+    inverse = 0.0
+    for c in range(k):
+        reach += lowest[c]
+        inverse += densities[numbers[c]]
+    return -(reach / k + floor) * (inverse / k)
 
 
 @njit(cache=True)
@@ -178,25 +231,26 @@ def _lof_block(
     out: Any,
 ) -> Any:
     """`lof_scores` of rows start .. stop - 1 into `out` (n_rows,); `products` float32 (_BLOCK, n_references)."""
-    points, centre, narrow, halves, longest = sieve_
+    points, centre, narrow, near, densities, longest = sieve_
     n_features, n_references = references.shape
-    _values, numbers, lowest, few, _minima, candidates = scratch
-    few_rows = stop - start < _FEWEST_ROWS
-    if metric != EUCLIDEAN or few_rows or n_references < 3 * (2 * k + 24) or longest == np.inf:
+    _values, numbers, lowest, doubtful, _minima, candidates = scratch
+    if metric != EUCLIDEAN or stop - start < _FEWEST_ROWS or longest == np.inf:
         for i in range(start, stop):
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
         return
     minima = np.empty(2 * k + 24, np.float32)
-    moved = np.empty((stop - start, n_features), np.float32)
+    room = np.empty(n_references, np.float32)
+    flags = np.zeros((n_references + 7) // 8 * 8, np.uint8)
+    words = flags.view(np.uint64)
+    places = np.empty(len(words) + 1, np.int64)
+    moved = np.empty((stop - start, n_features + 1), np.float32)
     lengths = np.zeros(stop - start)
-    offset = 0.0
-    for feature in range(n_features):
-        offset = max(offset, abs(centre[feature]))
     for i in range(start, stop):
         for feature in range(n_features):
             x = np.float32(rows[i, feature] - centre[feature])
             moved[i - start, feature] = -x
             lengths[i - start] += np.float64(x) * np.float64(x)
+        moved[i - start, n_features] = 1.0
     half_distances = products[: stop - start]
     np.dot(moved, narrow, half_distances)
     for i in range(start, stop):
@@ -205,10 +259,10 @@ def _lof_block(
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
             continue
         own = half_distances[i - start]
-        for j in range(n_references):
-            own[j] += halves[j]
-        _sieved(rows[i], length, own, points, longest, offset, numbers, lowest, few, minima, candidates)
-        out[i] = _factor(numbers, lowest, kth, spread, floor, metric, p)
+        out[i] = _sieved(
+            rows[i], length, own, kth, floor, points, near, densities, longest,
+            numbers, lowest, minima, candidates, room, doubtful, flags, words, places,
+        )  # fmt: skip
 
 
 @njit(cache=True)
@@ -228,8 +282,8 @@ def lof_scores(
     metric, p
         As in `nearest`.
     sieve_ : tuple
-        ``sieve(references)``. A matrix product in float32 tells which references may be near; their distances are
-        then computed as if there were no sieve, so it changes the time and not one bit of the scores.
+        ``sieve(references, kth, spread)``. A matrix product in float32 tells which references may be near; distances
+        that matter are then computed as if there were no sieve: it changes the time and not one bit of the scores.
 
     Returns
     -------

@@ -87,7 +87,7 @@ class ReferenceSet:
     metric: Metric
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_sieve", sieve(self.rows))
+        object.__setattr__(self, "_sieve", sieve(self.rows, self.kth, self.spread))
 
     @classmethod
     def of(cls, X: Floats, k: int, metric: Metric) -> tuple[ReferenceSet, Floats]:

@@ -8,18 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.cleaning_flat import flat_runs
-from tsprune.cleaning_levels import LevelBlock
+from tsprune.cleaning_levels import LevelBlock, find_lasting_shifts
 from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
 from tsprune.cleaning_points import Patch, find_patches
 from tsprune.cleaning_profile import long_profile
 from tsprune.imputation import interpolate_rows
 from tsprune.kernels.patches import innovations
 
-__all__ = ["Change", "ColumnCleaning", "clean_column", "runs"]
+__all__ = ["LASTING", "Change", "ColumnCleaning", "clean_column", "runs"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+LASTING = "lasting level shift"
 _SHORTEST = 15  # points; with fewer there is no telling what is normal
 _INTERMITTENT = 0.3  # share of the commonest value in a series of counts with pauses
 
@@ -118,6 +119,10 @@ def clean_column(
         if repaired:
             offset[block.start : block.stop] += size
             shifted[block.start : block.stop] = True
+    if model is not None:
+        for shift in find_lasting_shifts(model, ~(wrong | missing), periods[0] if periods else 1):
+            evidence = (shift.statistic, shift.threshold, shift.size)
+            changes.append(Change(shift.start, shift.stop, LASTING, *evidence, repaired=False))
     x = x - offset
     out, standard_error = x.copy(), np.zeros(n)
     if (wrong | missing).any():

@@ -7,6 +7,8 @@ import pytest
 
 from detectors.report import PruningRecord
 from tsprune import SeriesCleaner
+from tsprune.cleaning_model import SeriesModel
+from tsprune.cleaning_points import Patch, _sure_beside_the_end
 
 
 def series(seed: int, phi: float, n: int = 600) -> np.ndarray:
@@ -56,3 +58,25 @@ def test_a_trend_and_a_short_series_have_none() -> None:
     short = np.random.default_rng(0).normal(size=60)
     short[30:] += 20.0
     assert lasting(SeriesCleaner(None).fit(short)) == []
+
+
+@pytest.mark.parametrize(("end", "kept"), [(0.5, [20, 60]), (6.0, [60]), (50.0, [])])
+def test_a_large_step_left_alone_at_the_end_protects_all_but_far_larger_spikes(end: float, kept: list[int]) -> None:
+    a = np.random.default_rng(3).uniform(-1.0, 1.0, 100)
+    a[[20, 60, 98]] = 7.0, 40.0, end
+    model = SeriesModel(np.zeros((100, 0)), a, np.ones(1), 0.0, np.ones(100))
+    patches = [Patch(20, 21, 7.0, 7.0, 5.0), Patch(60, 61, 40.0, 40.0, 5.0)]
+    found = _sure_beside_the_end(patches, model, np.zeros(100, bool))
+    assert [patch.start for patch in found] == kept
+    hidden = np.arange(100) == 98  # a missing row is no step
+    assert _sure_beside_the_end(patches, model, hidden) == patches
+
+
+def test_the_report_says_that_the_end_protects_spikes(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = np.random.default_rng(3).normal(100.0, 1.0, 300)
+    y[[60, 130]] += [9.0, -9.0]
+    assert SeriesCleaner(None).fit(y).mask_[[60, 130]].all()
+    monkeypatch.setattr("tsprune.cleaning_points._sure_beside_the_end", lambda *_: [])
+    doubtful = SeriesCleaner(None).fit(y)
+    assert not doubtful.mask_.any()
+    assert any("ends in large steps" in sentence for sentence in doubtful.report_.guards)

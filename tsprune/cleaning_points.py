@@ -82,10 +82,6 @@ def find_patches(
     kept = _sure_beside_the_end(patches, model, missing)
     if len(kept) < len(patches):
         said = [*said, "the series ends in large steps that are left alone: only far larger spikes are changed"]
-        out = np.zeros(x.size, bool)
-        for patch in kept:
-            out[patch.start : patch.stop] = True
-        model = fit_model(work, out, periods)
     return kept, blocks, model, said
 
 

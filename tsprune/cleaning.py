@@ -55,7 +55,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         season that is its multiple is looked for (the week above the day).
     level_shift : {"repair", "keep", "report"}, default="repair"
         What becomes of temporary level shifts with both ends seen: moved back (``"repair"``), moved back and put in
-        again by `inverse_transform` (``"keep"``), or only told (``"report"``).
+        again by `inverse_transform` (``"keep"``), or only told (``"report"``). Lasting shifts are told and kept.
     lower, upper : float, optional
         Values outside are impossible and replaced; replacements stay inside.
     duplicates : {"error", "mean", "first", "last"}, default="error"

@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.cleaning_flat import flat_runs
-from tsprune.cleaning_levels import LevelBlock
+from tsprune.cleaning_levels import LevelBlock, find_lasting_shifts
 from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
 from tsprune.cleaning_points import Patch, find_patches
+from tsprune.cleaning_profile import long_profile
 from tsprune.imputation import interpolate_rows
 from tsprune.kernels.patches import innovations
 
-__all__ = ["Change", "ColumnCleaning", "clean_column", "runs"]
+__all__ = ["LASTING", "Change", "ColumnCleaning", "clean_column", "runs"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+LASTING = "lasting level shift"
 _SHORTEST = 15  # points; with fewer there is no telling what is normal
 _INTERMITTENT = 0.3  # share of the commonest value in a series of counts with pauses
 
@@ -117,6 +119,10 @@ def clean_column(
         if repaired:
             offset[block.start : block.stop] += size
             shifted[block.start : block.stop] = True
+    if model is not None:
+        for shift in find_lasting_shifts(model, ~(wrong | missing), periods[0] if periods else 1):
+            evidence = (shift.statistic, shift.threshold, shift.size)
+            changes.append(Change(shift.start, shift.stop, LASTING, *evidence, repaired=False))
     x = x - offset
     out, standard_error = x.copy(), np.zeros(n)
     if (wrong | missing).any():
@@ -125,11 +131,11 @@ def clean_column(
         rows = wrong | missing
         if model is not None and _is_multiplicative(x, ~rows, model):
             logs = np.log(np.where(rows, 1.0, x))
-            filled, relative = _fill(logs, rows, fit_model(np.where(rows, np.nan, logs), rows, periods))
+            filled, relative = _fill(logs, rows, fit_model(np.where(rows, np.nan, logs), rows, periods), periods)
             filled = np.exp(np.clip(filled, logs[~rows].min() - 1.0, logs[~rows].max() + 1.0))
             standard_error = filled * relative
         else:
-            filled, standard_error = _fill(x, rows, model)
+            filled, standard_error = _fill(x, rows, model, periods)
         out[wrong | missing] = filled[wrong | missing]
         if lower is not None or upper is not None:
             out = np.where(wrong | missing, np.clip(out, lower, upper), out)
@@ -154,14 +160,16 @@ def _periods(x: Floats, trusted: Mask, periods: tuple[int, ...] | None) -> tuple
     return usable
 
 
-def _fill(x: Floats, rows: Mask, model: SeriesModel | None) -> tuple[Floats, Floats]:
+def _fill(x: Floats, rows: Mask, model: SeriesModel | None, periods: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Values for `rows` and their standard errors (n_timepoints,), by the model or, without one, on straight lines."""
     if model is None:
         t = np.arange(x.size)
         return np.interp(t, t[~rows], x[~rows]), np.zeros(x.size)
     season = model.seasonal.sum(axis=1) + model.mean
+    weights = 1.0 / model.scale**2
     a = np.where(rows, 0.0, x - season)
-    filled, standard_error = interpolate_rows(a, model.phi, 1.0 / model.scale**2, rows)
+    season = season + (extra := long_profile(a, model.phi, weights, rows, periods))
+    filled, standard_error = interpolate_rows(a - extra, model.phi, weights, rows)
     return filled + season, standard_error
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detectors.report import PruningRecord, PruningReport
-from tsprune.cleaning_column import ColumnCleaning
+from tsprune.cleaning_column import LASTING, ColumnCleaning
 from tsprune.validation import SeriesInput
 
 __all__ = ["list_changes", "write_report"]
@@ -61,6 +61,8 @@ def write_report(
             item = prefix + (str(first) if inside.size == 1 else f"{first} to {last}")
             what = f"{inside.size} point{'s' if inside.size > 1 else ''}: {change.reason}"
             what += "" if change.repaired else ", only told"
+            if change.reason == LASTING:
+                item, what = prefix + str(first), f"level {change.size:+.4g} from here on: kept, it is the series' own"
             records.append(
                 PruningRecord(item, change.reason, not change.repaired, what, change.statistic, change.threshold)
             )

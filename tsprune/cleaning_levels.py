@@ -1,4 +1,4 @@
-"""Temporary level shifts: long blocks that leave and come back, both ends seen."""
+"""Level shifts: temporary ones, blocks that leave and come back with both ends seen, and lasting ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.cleaning_model import SeriesModel
+from tsprune.kernels.hampel import running_median
 from tsprune.kernels.patches import best_level, innovations, step_evidence
 
-__all__ = ["LevelBlock", "find_level_blocks"]
+__all__ = ["LevelBlock", "find_lasting_shifts", "find_level_blocks"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -23,6 +24,10 @@ _LONE_EDGE = 6.0  # standard deviations: steps that large may stand alone
 _MOST_EDGES = 120
 _LONGEST_SHARE = 5  # a block longer than a fifth of the series is another regime, not a fault
 _MOST_BLOCKS = 3
+_MOST_SHIFTS = 5
+_SIDE = 12  # rows, at least, that must be seen on both sides of a lasting shift
+_WANDERING = 6.0  # times the typical change of the level over as many rows: a random walk has no lasting shifts
+_MAD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -72,3 +77,39 @@ def find_level_blocks(
         blocks.append(LevelBlock(start, stop, size, strength))
         work[start:stop] -= size
     return blocks
+
+
+def find_lasting_shifts(model: SeriesModel, trusted: Mask, period: int) -> list[LevelBlock]:
+    """Return the steps of the adjusted series (n_timepoints,) that last: a row from which on the level is another.
+
+    A step counts where its innovation stands out, and where the medians of the rows before and after it differ
+    far more than they do elsewhere in the series; only rows `trusted` (n_timepoints,) have a say. The shift ends at the
+    last row, or where the next one begins.
+    """
+    side = max(_SIDE, min(period, 48))
+    n = trusted.size
+    if n < 6 * side:
+        return []
+    t = np.arange(n)
+    work = np.interp(t, t[trusted], model.adjusted[trusted])
+    weights, sums = model.weights(~trusted), np.cumsum(model.phi)
+    found: list[LevelBlock] = []
+    half = side // 2
+    for _ in range(_MOST_SHIFTS):
+        level = running_median(work, half)
+        change = np.zeros(n)
+        change[half + 1 : n - half] = level[2 * half + 1 :] - level[: n - 2 * half - 1]
+        sound = np.zeros(n, bool)
+        sound[side : n - side] = True
+        spread = _MAD * float(np.median(np.abs(change[sound])))
+        evidence = np.abs(step_evidence(innovations(work, model.phi), weights, sums))
+        fits = sound & (evidence >= LEVEL_THRESHOLD) & (np.abs(change) >= _WANDERING * spread)
+        fits &= np.abs(change) >= 3.0 * np.median(model.scale)
+        if not fits.any() or spread <= 0.0:
+            break
+        start = int(np.argmax(np.where(fits, evidence, 0.0)))
+        found.append(LevelBlock(start, n, float(change[start]), float(evidence[start])))
+        work[start:] -= change[start]
+    found.sort(key=lambda shift: shift.start)
+    stops = [shift.start for shift in found[1:]] + [n] * bool(found)
+    return [LevelBlock(s.start, stop, s.size, s.statistic) for s, stop in zip(found, stops, strict=True)]

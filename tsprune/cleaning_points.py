@@ -27,6 +27,7 @@ _LONGEST = 48  # rows; longer blocks are levels
 _ROUNDS = 3
 _END = 7.0  # |z| of more than one row at the end, where the way back is not seen
 _EVENTS = 10  # large steps of the past that tell whether such steps go back
+_LAST = 3  # rows a forecaster hangs on most
 _FDR = 0.1
 _MOST = 0.1  # share of points; a series with more "outliers" has another distribution, not outliers
 
@@ -78,7 +79,27 @@ def find_patches(
             for block in blocks:
                 work[block.start : block.stop] -= block.size
             model = fit_model(work, out, periods)
-    return patches, blocks, model, said
+    kept = _sure_beside_the_end(patches, model, missing)
+    if len(kept) < len(patches):
+        said = [*said, "the series ends in large steps that are left alone: only far larger spikes are changed"]
+    return kept, blocks, model, said
+
+
+def _sure_beside_the_end(patches: list[Patch], model: SeriesModel, missing: Mask) -> list[Patch]:
+    """The patches that may be changed although the last rows hold steps as large that are left alone.
+
+    A forecaster learns from the past how far to trust the newest rows. Taking the spikes out of the past and leaving
+    one at the end makes it follow the end, so that then only spikes twice as large as that step are changed.
+    """
+    out = np.zeros(missing.size, bool)
+    for patch in patches:
+        out[patch.start : patch.stop] = True
+    a = interpolate_rows(np.where(out, 0.0, model.adjusted), model.phi, 1.0 / model.scale**2, out)[0]
+    steps = np.where(missing | out, 0.0, np.abs(innovations(a, model.phi)) / model.scale)
+    end = float(steps[-_LAST:].max())
+    if end < THRESHOLD:
+        return patches
+    return [patch for patch in patches if abs(patch.size) / model.scale[patch.start] >= 2.0 * end]
 
 
 def _filled(model: SeriesModel, out: Mask) -> Floats:

@@ -22,12 +22,12 @@ from detectors.persistence import read_model, write_model
 from detectors.pruned_outlier_detector import _PrunedOutlierDetector
 from detectors.report import PruningReport
 
-__all__ = ["CompiledDetector"]
+__all__ = ["ROWS_WORTH_THREADS", "CompiledDetector"]
 
 Floats = NDArray[np.float64]
 
 _MOST_THREADS = int(numba.get_num_threads())  # when numba was loaded: all it may use
-_ROWS_WORTH_THREADS = 256  # waking threads costs more than scoring fewer rows
+ROWS_WORTH_THREADS = 256  # waking threads costs more than scoring fewer rows
 
 
 class CompiledDetector(_PrunedOutlierDetector):
@@ -87,16 +87,21 @@ class CompiledDetector(_PrunedOutlierDetector):
             and X.flags.c_contiguous
             and not hasattr(self, "feature_names_in_")
             and hasattr(self, "offset_")
-            and self._usable(X)
         ):
-            return self._score_table(X)
+            scores = self._score_fast(X)
+            if scores is not None:
+                return scores
         return super().score_samples(X)
+
+    def _score_fast(self, X: Floats) -> Floats | None:
+        """Scores (n_rows,) of a C-contiguous float64 table with all columns; None if it needs the ordinary door."""
+        return self._score_table(X) if self._usable(X) else None
 
     @contextmanager
     def _threads(self, n_rows: int) -> Iterator[bool]:
         """Lend as many of numba's threads as `n_jobs` asks for and `n_rows` are worth; True if more than one."""
         wanted = 1
-        if self.n_jobs is not None and n_rows >= _ROWS_WORTH_THREADS:
+        if self.n_jobs is not None and n_rows >= ROWS_WORTH_THREADS:
             wanted = min(effective_n_jobs(self.n_jobs), _MOST_THREADS)
         if wanted < 2:
             yield False

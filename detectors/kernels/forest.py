@@ -15,6 +15,7 @@ from numba import njit, prange
 
 __all__ = [
     "collapse_costs",
+    "finite_forest_scores",
     "forest_depths",
     "forest_leaves",
     "forest_scores",
@@ -138,6 +139,26 @@ def forest_scores(
     for i in range(out.shape[0]):
         out[i] = -(2.0 ** (-out[i] / normaliser))
     return out
+
+
+@njit(cache=True)
+def finite_forest_scores(
+    rows: Any,
+    feature: Any,
+    threshold: Any,
+    child: Any,
+    missing_left: Any,
+    value: Any,
+    roots: Any,
+    heights: Any,
+    normaliser: Any,
+) -> Any:
+    """`forest_scores` of `rows` without infinity, which is an error elsewhere; an empty array if there is one."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            if np.isinf(rows[i, j]):
+                return np.empty(0)
+    return forest_scores(rows, feature, threshold, child, missing_left, value, roots, heights, normaliser)
 
 
 @njit(cache=True, parallel=True)

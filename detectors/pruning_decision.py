@@ -18,6 +18,8 @@ from detectors.tables import dense, is_sparse, reach
 
 __all__ = ["Decision", "decide", "duplicate_columns"]
 
+_FEWEST_ROWS_OF_COPIES = 3  # any two columns of two rows are copies up to shift and scale
+
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
@@ -120,7 +122,7 @@ def decide(
     kinds = np.full(n_features, "independent noise", dtype=object)
     kinds[constant] = "constant"
     partner = np.full(n_features, -1, dtype=np.int64)
-    if duplicates:
+    if duplicates and whole.shape[0] >= _FEWEST_ROWS_OF_COPIES:
         original = _true_copies(duplicate_columns(X), whole) if len(X) < whole.shape[0] else duplicate_columns(X)
         copies = (original >= 0) & ~constant
         kinds[copies] = "duplicate"

@@ -297,3 +297,8 @@ def test_parameters_are_checked(parameter: str, value: object) -> None:
 def test_few_rows_and_one_column_keep_everything() -> None:
     assert FeaturePruner().fit(np.array([[1.0, 2.0], [3.0, 4.0]])).support_.any()
     assert FeaturePruner().fit(np.arange(30.0)[:, None]).support_.all()
+
+
+def test_two_rows_are_no_evidence_for_copies() -> None:
+    two = np.random.default_rng(0).normal(size=(2, 16))
+    assert FeaturePruner().fit(two).get_support().all()

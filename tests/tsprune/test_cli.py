@@ -220,7 +220,10 @@ def test_demo_tells_the_story(capsys: pytest.CaptureFixture[str], tmp_path: Path
     summary = last_json(text)
     assert summary["series"][0]["periods"].split(", ")[0] == "52"
     assert summary["series"][1]["periods"].split(", ")[0] == "12"
-    assert summary["cleaning"]["error of cleaner (ppm)"] < summary["cleaning"]["error of a straight line (ppm)"]
+    single, longer = summary["cleaning"]  # a line across one week is hard to beat, and the demo says so
+    assert single["hidden"] == "single weeks"
+    assert single["error of cleaner (ppm)"] > 0
+    assert longer["error of cleaner (ppm)"] < longer["error of a straight line (ppm)"]
     plain, pruned, oracle = summary["table"]
     assert pruned["AUC"] > plain["AUC"]
     assert pruned["columns used"] < plain["columns used"]

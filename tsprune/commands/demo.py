@@ -28,7 +28,7 @@ __all__ = ["demo"]
 
 _SEED = 0
 _N_OUTLIERS, _N_DRAWS = 20, 5
-_N_HIDDEN, _HIDDEN_WEEKS = 12, 8
+_N_SINGLE, _N_HIDDEN, _HIDDEN_WEEKS = 60, 12, 8
 _STEPS = ("periods", "decomposition", "pruning", "cleaning", "detection", "feature pruning", "report")
 
 
@@ -63,7 +63,7 @@ def demo(
     if not json:
         print_table("1. Periods and components", summary["series"])
         print_table("2. What the component pruners removed from CO2", summary["pruned"])
-        print_table("3. Cleaning CO2: gaps filled, and known values hidden to check the filling", [summary["cleaning"]])
+        print_table("3. Cleaning CO2: gaps filled, and known values hidden to check the filling", summary["cleaning"])
         print_table("4. Most abnormal times of the sea temperature", summary["anomalies"])
         print_table(
             f"5. Outliers among benign breast-cancer rows, irrelevant columns added (mean of {_N_DRAWS} draws)",
@@ -127,28 +127,33 @@ def _prune(page: Page, series: pd.Series) -> list[dict[str, Any]]:
     return [{**row, **spread} for row in rows]
 
 
-def _clean(page: Page, series: pd.Series) -> dict[str, Any]:
-    """Fill the gaps; hide known values and fill them too, to see how good the filling is."""
+def _clean(page: Page, series: pd.Series) -> list[dict[str, Any]]:
+    """Fill the gaps; hide single weeks, then longer gaps, and fill them too: one row for each, better or worse."""
     from tsprune.cleaning import SeriesCleaner
 
     cleaner = SeriesCleaner()
     cleaned = cleaner.fit_transform(series)
     add_cleaning(page, "CO2: gaps filled", series, cleaned.to_numpy(), cleaner)
-    starts = np.random.default_rng(_SEED).choice(len(series) // 16 - 2, _N_HIDDEN, replace=False) * 16 + 16
-    hidden = np.concatenate([np.arange(start, start + _HIDDEN_WEEKS) for start in np.sort(starts)])
-    hidden = hidden[series.notna().to_numpy()[hidden]]
-    holed = series.copy()
-    holed.iloc[hidden] = np.nan
-    filled = SeriesCleaner().fit_transform(holed)
-    ours = float((filled - series).iloc[hidden].abs().mean())
-    line = float((holed.interpolate() - series).iloc[hidden].abs().mean())
     reasons = cleaner.changes_["reason"].value_counts()
-    return {
-        "changes": ", ".join(f"{k} {v}" for k, v in reasons.items()),
-        f"hidden values, {_N_HIDDEN} gaps of {_HIDDEN_WEEKS} weeks": len(hidden),
-        "error of cleaner (ppm)": ours,
-        "error of a straight line (ppm)": line,
-    }
+    known = np.flatnonzero(series.notna())
+    single = np.sort(np.random.default_rng(_SEED).choice(known[1:-1], _N_SINGLE, replace=False))
+    starts = np.random.default_rng(_SEED).choice(len(series) // 16 - 2, _N_HIDDEN, replace=False) * 16 + 16
+    longer = np.concatenate([np.arange(start, start + _HIDDEN_WEEKS) for start in np.sort(starts)])
+    rows = []
+    for what, places in (("single weeks", single), (f"gaps of {_HIDDEN_WEEKS} weeks", np.intersect1d(longer, known))):
+        holed = series.copy()
+        holed.iloc[places] = np.nan
+        filled = SeriesCleaner().fit_transform(holed)
+        rows.append(
+            {
+                "changes": ", ".join(f"{k} {v}" for k, v in reasons.items()),
+                "hidden": what,
+                "values": len(places),
+                "error of cleaner (ppm)": float((filled - series).iloc[places].abs().mean()),
+                "error of a straight line (ppm)": float((holed.interpolate() - series).iloc[places].abs().mean()),
+            }
+        )
+    return rows
 
 
 def _detect(page: Page, series: pd.Series) -> list[dict[str, Any]]:

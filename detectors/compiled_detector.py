@@ -26,6 +26,7 @@ __all__ = ["ROWS_WORTH_THREADS", "CompiledDetector"]
 
 Floats = NDArray[np.float64]
 
+_FLOAT64 = np.dtype(np.float64)
 _MOST_THREADS = int(numba.get_num_threads())  # when numba was loaded: all it may use
 ROWS_WORTH_THREADS = 256  # waking threads costs more than scoring fewer rows
 
@@ -78,15 +79,16 @@ class CompiledDetector(_PrunedOutlierDetector):
         -------
         ndarray of shape (n_rows,), in the units of the wrapped detector
         """
+        fitted = self.__dict__  # a look at it is cheaper than `hasattr`
         if (
             type(X) is np.ndarray
-            and X.dtype == np.float64
+            and X.dtype == _FLOAT64
             and X.ndim == 2
-            and X.shape[1] == getattr(self, "n_features_in_", -1)
+            and X.shape[1] == fitted.get("n_features_in_")
             and len(X) > 0
             and X.flags.c_contiguous
-            and not hasattr(self, "feature_names_in_")
-            and hasattr(self, "offset_")
+            and "feature_names_in_" not in fitted
+            and "offset_" in fitted
         ):
             scores = self._score_fast(X)
             if scores is not None:

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from detectors.compiled_detector import ROWS_WORTH_THREADS, CompiledDetector
 from detectors.feature_view import FeatureView
 from detectors.kernels.finite import no_infinity
-from detectors.kernels.forest import finite_forest_scores
+from detectors.kernels.packed_forest import packed_scores
 from detectors.model_pruning.trees import FlatForest, grow_until_stable, prune_forest
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
@@ -199,16 +199,16 @@ class PrunedIsolationForest(CompiledDetector):
         self.n_nodes_ = forest.n_nodes
         self.n_trees_ = len(forest.roots)
         self._table_forest = forest if self.support_.all() else forest.on_columns(np.flatnonzero(self.support_))
-        self._table_arrays = self._table_forest.arrays
+        self._words = self._table_forest.packed
 
     def _usable(self, X: Floats) -> bool:
         return bool(no_infinity(X))
 
     def _score_fast(self, X: Floats) -> Floats | None:
-        if len(X) >= ROWS_WORTH_THREADS:  # worth a look at `n_jobs`
+        if self.n_jobs is not None and len(X) >= ROWS_WORTH_THREADS:
             return super()._score_fast(X)
-        scores: Floats = finite_forest_scores(X, *self._table_arrays)  # one call: a single row takes microseconds
-        return scores if len(scores) else None
+        scores = np.empty(len(X))  # made here: an array that a kernel returns costs a single row more than its score
+        return scores if packed_scores(X, self._words, scores) else None
 
     def _score_table(self, X: Floats) -> Floats:
         with self._threads(len(X)) as parallel:

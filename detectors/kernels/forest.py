@@ -1,9 +1,8 @@
-"""Isolation-forest kernels: a whole forest in flat arrays, scored without Python per tree.
+"""Isolation-forest kernels for pruning: a whole forest in flat arrays, walked without Python per tree.
 
 The trees lie one behind the other; node i sends a row to ``child[2 * i]`` (left) or ``child[2 * i + 1]`` (right).
-A leaf is its own child on both sides, so that a row that has arrived stays where it is. Inputs are compared as
-float32, as scikit-learn does. Every row adds up its leaf values tree by tree in the order of the forest: its
-score does not depend on the rows around it or on the number of threads.
+A leaf is its own child on both sides. Inputs are compared as float32, as scikit-learn does. Scores come from
+`detectors.kernels.packed_forest`.
 """
 
 from __future__ import annotations
@@ -11,20 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-__all__ = [
-    "collapse_costs",
-    "finite_forest_scores",
-    "forest_depths",
-    "forest_leaves",
-    "forest_scores",
-    "forest_scores_parallel",
-    "preorder_links",
-]
+__all__ = ["collapse_costs", "forest_leaves", "preorder_links"]
 
-_BLOCK = 128  # rows that go through one tree together: the tree stays in the cache, the rows do not wait for each other
-_FEW = 4  # up to this many rows go one by one, and stop at their leaf
 _LEFT = np.uint32(1)
 _TWO = np.uint32(2)
 
@@ -42,58 +31,8 @@ def _leaf(row: Any, node: Any, feature: Any, threshold: Any, child: Any, missing
 
 
 @njit(cache=True)
-def _descend(block: Any, nodes: Any, height: Any, feature: Any, threshold: Any, child: Any) -> Any:
-    """Move all rows of `block` (n, n_features), which hold no NaN, down to their leaves in `nodes` (n,)."""
-    for _ in range(height):
-        for i in range(nodes.shape[0]):  # no branches in here: a wrong guess costs more than the rows that wait
-            node = nodes[i]
-            x = block[np.uint32(i), feature[node]]
-            nodes[i] = child[_TWO * node + np.uint32(not (x <= threshold[node]))]
-
-
-@njit(cache=True)
-def _add_block(
-    rows: Any,
-    start: Any,
-    stop: Any,
-    feature: Any,
-    threshold: Any,
-    child: Any,
-    missing_left: Any,
-    value: Any,
-    roots: Any,
-    heights: Any,
-    out: Any,
-) -> Any:
-    """Add the leaf values of all trees to `out` (n_rows,) for rows start .. stop - 1."""
-    n = stop - start
-    block = np.empty((n, rows.shape[1]), np.float32)
-    missing = False
-    for i in range(n):
-        for j in range(rows.shape[1]):
-            x = np.float32(rows[start + i, j])
-            block[i, j] = x
-            missing |= x != x
-    if n <= _FEW or missing:
-        for i in range(n):
-            total = 0.0
-            for tree in range(roots.shape[0]):
-                total += value[_leaf(block[i], np.uint32(roots[tree]), feature, threshold, child, missing_left)]
-            out[start + i] = total
-        return
-    nodes = np.empty(n, np.uint32)
-    for tree in range(roots.shape[0]):
-        nodes[:] = np.uint32(roots[tree])
-        _descend(block, nodes, heights[tree], feature, threshold, child)
-        for i in range(n):
-            out[start + i] += value[nodes[i]]
-
-
-@njit(cache=True)
-def forest_depths(
-    rows: Any, feature: Any, threshold: Any, child: Any, missing_left: Any, value: Any, roots: Any, heights: Any
-) -> Any:
-    """Sum of the leaf values over the trees.
+def forest_leaves(rows: Any, feature: Any, threshold: Any, child: Any, missing_left: Any, roots: Any) -> Any:
+    """Number of the leaf of every row in every tree.
 
     Parameters
     ----------
@@ -102,95 +41,7 @@ def forest_depths(
     threshold : float32 (n_nodes,), a row goes left if its value is at most this
     child : uint32 (2 * n_nodes,), left and right child of every node; a leaf names itself
     missing_left : uint8 (n_nodes,), 1 where a missing value goes left; 0 for a leaf
-    value : float64 (n_nodes,), path length a leaf stands for
     roots : int64 (n_trees,), first node of every tree
-    heights : int64 (n_trees,), number of decisions on the longest way down
-
-    Returns
-    -------
-    float64 (n_rows,)
-    """
-    n_rows = rows.shape[0]
-    out = np.zeros(n_rows)
-    for start in range(0, n_rows, _BLOCK):
-        stop = min(start + _BLOCK, n_rows)
-        _add_block(rows, start, stop, feature, threshold, child, missing_left, value, roots, heights, out)
-    return out
-
-
-@njit(cache=True)
-def forest_scores(
-    rows: Any,
-    feature: Any,
-    threshold: Any,
-    child: Any,
-    missing_left: Any,
-    value: Any,
-    roots: Any,
-    heights: Any,
-    normaliser: Any,
-) -> Any:
-    """Isolation-forest scores (n_rows,), lower = more abnormal: ``-2 ** (-sum of path lengths / normaliser)``.
-
-    Arguments as in `forest_depths`; `normaliser` is the number of trees times the mean path length of an
-    unsuccessful search among the rows of a tree.
-    """
-    out = forest_depths(rows, feature, threshold, child, missing_left, value, roots, heights)
-    for i in range(out.shape[0]):
-        out[i] = -(2.0 ** (-out[i] / normaliser))
-    return out
-
-
-@njit(cache=True)
-def finite_forest_scores(
-    rows: Any,
-    feature: Any,
-    threshold: Any,
-    child: Any,
-    missing_left: Any,
-    value: Any,
-    roots: Any,
-    heights: Any,
-    normaliser: Any,
-) -> Any:
-    """`forest_scores` of `rows` without infinity, which is an error elsewhere; an empty array if there is one."""
-    for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
-            if np.isinf(rows[i, j]):
-                return np.empty(0)
-    return forest_scores(rows, feature, threshold, child, missing_left, value, roots, heights, normaliser)
-
-
-@njit(cache=True, parallel=True)
-def forest_scores_parallel(
-    rows: Any,
-    feature: Any,
-    threshold: Any,
-    child: Any,
-    missing_left: Any,
-    value: Any,
-    roots: Any,
-    heights: Any,
-    normaliser: Any,
-) -> Any:
-    """`forest_scores` on numba's threads; the same numbers, bit by bit."""
-    n_rows = rows.shape[0]
-    out = np.zeros(n_rows)
-    n_blocks = (n_rows + _BLOCK - 1) // _BLOCK
-    for b in prange(n_blocks):
-        start = b * _BLOCK
-        stop = min(start + _BLOCK, n_rows)
-        _add_block(rows, start, stop, feature, threshold, child, missing_left, value, roots, heights, out)
-        for i in range(start, stop):
-            out[i] = -(2.0 ** (-out[i] / normaliser))
-    return out
-
-
-@njit(cache=True)
-def forest_leaves(rows: Any, feature: Any, threshold: Any, child: Any, missing_left: Any, roots: Any) -> Any:
-    """Number of the leaf of every row in every tree.
-
-    Arguments as in `forest_depths`.
 
     Returns
     -------

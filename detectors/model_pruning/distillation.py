@@ -19,7 +19,6 @@ from sklearn.utils.validation import validate_data
 
 from detectors.engines import engine_offset, engine_scores
 from detectors.exceptions import GuardError, InvalidTableError
-from detectors.kernels.forest import forest_depths
 from detectors.model_pruning.fidelity import rank_correlation
 from detectors.model_pruning.trees import FlatForest
 from detectors.parameters import check_value, has_methods, integer, real
@@ -64,7 +63,7 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         """
         self._check_made()
         rows = validate_data(self, X, reset=False, dtype=np.float64, order="C")
-        return _sums(self.forest_, rows)
+        return self.forest_.sums(rows)
 
     def decision_function(self, X: Any) -> Floats:
         """Score rows relative to `offset_`: below 0 is an outlier.
@@ -238,14 +237,14 @@ def distill(
     trees.fit(asked, scores)
     forest = _flattened(trees)
     target = teacher(held)
-    fidelity = rank_correlation(_sums(forest, held), target)
+    fidelity = rank_correlation(forest.sums(held), target)
     if fidelity < min_fidelity:
         raise GuardError(
             f"the student must rank held-out rows with Spearman correlation {min_fidelity:g}, it reaches "
             f"{fidelity:.3f}; allow more trees, more depth or more synthetic points, or accept a lower min_fidelity."
         )
     share = _outlier_share(detector, teacher(rows))
-    own = _sums(forest, rows)
+    own = forest.sums(rows)
     offset = float(np.quantile(own, share)) if share > 0 else float(np.nextafter(own.min(), -np.inf))
     names = list(student.feature_names_in_) if named else None
     manifest = {"fidelity": fidelity, "offset": offset, "n_features": rows.shape[1], "names": names}
@@ -260,11 +259,6 @@ def _made_up(rows: Floats, n_points: int, rng: np.random.RandomState) -> Floats:
     between = rows[one] + rng.uniform(size=(n_points, 1)) * (rows[two] - rows[one])
     mixed = np.where(rng.uniform(size=(n_points, n_features)) < 0.5, rows[one], rows[two])
     return np.asarray(np.where((np.arange(n_points) % 2 == 0)[:, None], between, mixed))
-
-
-def _sums(forest: FlatForest, rows: Floats) -> Floats:
-    """Sums of leaf values (n_rows,)."""
-    return np.asarray(forest_depths(rows, *forest.arrays[:-1]))
 
 
 def _outlier_share(detector: Any, scores: Floats) -> float:

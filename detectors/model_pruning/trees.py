@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from detectors.kernels.forest import (
-    collapse_costs,
-    forest_leaves,
-    forest_scores,
-    forest_scores_parallel,
-    preorder_links,
-)
+from detectors.kernels.forest import collapse_costs, forest_leaves, preorder_links
+from detectors.kernels.packed_forest import pack_forest, packed_depths, packed_scores, packed_scores_parallel
 from detectors.model_pruning.fidelity import rank_correlation
 from detectors.report import PruningRecord, PruningReport
 from detectors.tables import is_sparse
@@ -112,18 +108,25 @@ class FlatForest:
         """True (n_nodes,) for leaves."""
         return np.asarray(self.child[::2] == np.arange(self.n_nodes))
 
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """Arguments of `forest_scores` behind the rows."""
-        return (
-            self.feature, self.threshold, self.child, self.missing_left,
-            self.value, self.roots, self.heights, self.normaliser,
-        )  # fmt: skip
+    @cached_property
+    def packed(self) -> NDArray[Any]:
+        """The forest as the scoring kernels take it (`detectors.kernels.packed_forest`)."""
+        packed: NDArray[Any] = pack_forest(
+            self.feature, self.threshold, self.child, self.missing_left, self.value, self.roots, self.normaliser
+        )
+        return packed
 
     def scores(self, X: Floats, *, parallel: bool = False) -> Floats:
-        """Scores (n_rows,) of `X` (n_rows, n_features), lower = more abnormal."""
-        scored = forest_scores_parallel(X, *self.arrays) if parallel else forest_scores(X, *self.arrays)
-        return np.asarray(scored)
+        """Scores (n_rows,) of `X` (n_rows, n_features) without infinity, lower = more abnormal."""
+        out = np.empty(len(X))
+        (packed_scores_parallel if parallel else packed_scores)(X, self.packed, out)
+        return out
+
+    def sums(self, X: Floats) -> Floats:
+        """Sums (n_rows,) of the leaf values of `X` (n_rows, n_features) without infinity."""
+        out = np.empty(len(X))
+        packed_depths(X, self.packed, out)
+        return out
 
     def leaves(self, X: Floats) -> NDArray[np.int32]:
         """Leaf (n_trees, n_rows) of every row in every tree."""

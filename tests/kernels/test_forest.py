@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from reference.naive_forest import mean_path_length as naive_length
@@ -9,7 +11,8 @@ from reference.naive_forest import path_length, score
 from sklearn.ensemble import IsolationForest
 
 from detectors.kernels.finite import all_finite, no_infinity
-from detectors.kernels.forest import collapse_costs, forest_scores, forest_scores_parallel, preorder_links
+from detectors.kernels.forest import collapse_costs, preorder_links
+from detectors.kernels.packed_forest import pack_forest, packed_depths, packed_scores, packed_scores_parallel
 from detectors.model_pruning.trees import FlatForest, mean_path_length
 
 
@@ -37,13 +40,68 @@ def test_scores_are_those_of_scikit_learn(grown):
         np.testing.assert_allclose(forest.scores(rows), model.score_samples(rows), rtol=0, atol=1e-12)
 
 
+def scored(kernel, rows, words):
+    out = np.empty(len(rows))
+    assert kernel(rows, words, out) is not False
+    return out
+
+
+def packed(forest, **changes):
+    names = ("feature", "threshold", "child", "missing_left", "value", "roots", "normaliser")
+    return pack_forest(**({name: getattr(forest, name) for name in names} | changes))
+
+
 def test_a_score_does_not_depend_on_the_rows_around_it_nor_on_threads(grown):
     _, _, forest, _ = grown
     rows = np.random.default_rng(5).normal(size=(300, 3))
     together = forest.scores(rows)
-    one_by_one = np.concatenate([forest_scores(rows[i : i + 1], *forest.arrays) for i in range(len(rows))])
+    one_by_one = np.concatenate([scored(packed_scores, rows[i : i + 1], forest.packed) for i in range(len(rows))])
     np.testing.assert_array_equal(together, one_by_one)
-    np.testing.assert_array_equal(together, forest_scores_parallel(rows, *forest.arrays))
+    np.testing.assert_array_equal(together, scored(packed_scores_parallel, rows, forest.packed))
+
+
+@pytest.mark.parametrize("size", [4, 32])
+def test_every_way_of_walking_a_forest_gives_the_same_bits(size):
+    """Small trees are evaluated node by node, large ones descended; blocks, rests of blocks and single rows."""
+    rng = np.random.default_rng(size)
+    X = rng.normal(size=(150, 3))
+    forest = FlatForest.from_sklearn(IsolationForest(n_estimators=5, max_samples=size, random_state=0).fit(X))
+    narrow = replace(forest, value=np.round(forest.value))  # float32 holds these: no table
+    for one in (forest, narrow):
+        expected = one.value[one.leaves(X)].sum(axis=0)
+        np.testing.assert_allclose(scored(packed_depths, X, packed(one)), expected, rtol=1e-14)
+        singles = [scored(packed_depths, X[i : i + 1], packed(one))[0] for i in range(len(X))]
+        np.testing.assert_array_equal(scored(packed_depths, X, packed(one)), singles)
+    assert packed(forest).dtype == np.uint32
+
+
+def test_words_that_do_not_fit_into_32_bits_say_the_same():
+    """Columns beyond the millions need wider words; here the table is as wide, but almost empty."""
+    n_columns = 1 << 17
+    chain = 1 << 13  # a tree so lopsided that right children lie far away: 14 bits for the way, 18 for the column
+    child = np.arange(2 * (2 * chain + 1), dtype=np.uint32) // 2
+    for level in range(chain):  # the left child is the next inner node, the right one a leaf at the end
+        child[2 * level : 2 * level + 2] = level + 1, 2 * chain - level
+    feature = np.where(np.arange(2 * chain + 1) < chain, n_columns - 1, 0).astype(np.uint32)
+    threshold = np.where(feature > 0, -np.arange(2 * chain + 1), 0).astype(np.float32)
+    value = np.arange(2 * chain + 1, dtype=float)
+    words = pack_forest(feature, threshold, child, np.zeros(2 * chain + 1, np.uint8), value, np.zeros(1, np.int64), 1.0)
+    assert words.dtype == np.uint64
+    rows = np.zeros((6, n_columns))
+    rows[:, -1] = [1.0, 0.0, -0.5, -1.0, -100.0, np.nan]
+    levels = [0, 1, 1, 2, 101, 0]  # decisions for "left" before the first for "right"
+    expected = [2.0 * chain - level for level in levels]
+    assert scored(packed_depths, rows, words).tolist() == expected
+    assert scored(packed_depths, rows[:5], words).tolist() == expected[:5]
+    assert scored(packed_depths, rows[:2], words).tolist() == expected[:2]
+
+
+def test_infinity_is_refused(grown):
+    _, _, forest, _ = grown
+    rows = np.zeros((3, 3))
+    rows[2, 1] = -np.inf
+    assert not packed_scores(rows, forest.packed, np.empty(3))
+    assert not packed_depths(rows, forest.packed, np.empty(3))
 
 
 def test_missing_values_go_where_the_tree_was_grown_to_send_them():

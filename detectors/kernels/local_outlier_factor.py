@@ -54,20 +54,26 @@ def _lof(row: Any, references: Any, kth: Any, spread: Any, floor: Any, metric: A
 
 
 @njit(cache=True)
-def _squared_distance(row: Any, point: Any) -> Any:
-    """Squared distance of two rows (n_features,), added up in the order of `dissimilarities`: the same bits."""
-    n_features = row.shape[0]
+def _squared_distance(row: Any, points: Any, number: Any) -> Any:
+    """Squared distance of `row` (n_features,) to one of `points`, added up in the order of `dissimilarities`.
+
+    Unsigned places spare the question whether they count from the end.
+    """
     total = 0.0
-    feature = 0
-    while feature + 4 <= n_features:
-        d0, d1 = row[feature] - point[feature], row[feature + 1] - point[feature + 1]
-        d2, d3 = row[feature + 2] - point[feature + 2], row[feature + 3] - point[feature + 3]
+    n_features = np.uint64(row.shape[0])
+    j, feature = np.uint64(number), np.uint64(0)
+    one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+    while feature + four <= n_features:
+        d0 = row[feature] - points[j, feature]
+        d1 = row[feature + one] - points[j, feature + one]
+        d2 = row[feature + two] - points[j, feature + two]
+        d3 = row[feature + three] - points[j, feature + three]
         total += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-        feature += 4
+        feature += four
     while feature < n_features:
-        d = row[feature] - point[feature]
+        d = row[feature] - points[j, feature]
         total += d * d
-        feature += 1
+        feature += one
     return total
 
 
@@ -156,7 +162,7 @@ def _sieved(
     found = not_above(half_distances, bound, candidates, flags, words, places)
     few = room[:found]
     for c in range(found):
-        few[c] = half_distances[candidates[c]]
+        few[c] = half_distances[np.uint64(candidates[c])]
     last = np.float64(last_of_smallest(few, k))
     surely, perhaps = last - 2.0 * error, last + 2.0 * error
     certain = count_not_above(few, surely)
@@ -178,7 +184,7 @@ def _sieved(
                 numbers[taken] = j
                 taken += 1
             elif few[c] <= perhaps:
-                v = _squared_distance(row, points[j])
+                v = _squared_distance(row, points, j)
                 if v < lowest[k - 1 - certain]:
                     at = k - 1 - certain
                     while at > 0 and lowest[at - 1] > v:
@@ -197,19 +203,19 @@ def _sieved(
     half = 0.5 * length * length + error
     n_far = 0
     for c in range(k):
-        j = numbers[c]
+        j = np.uint64(numbers[c])
         lowest[c] = kth[j]
         doubtful[n_far] = c
         n_far += half_distances[j] + half >= near[j]
     for d in range(n_far):
-        c = doubtful[d]
-        j = numbers[c]
-        lowest[c] = max(np.sqrt(_squared_distance(row, points[j])), kth[j])
+        c = np.uint64(doubtful[d])
+        j = np.uint64(numbers[c])
+        lowest[c] = max(np.sqrt(_squared_distance(row, points, j)), kth[j])
     reach = 0.0
     inverse = 0.0
     for c in range(k):
         reach += lowest[c]
-        inverse += densities[numbers[c]]
+        inverse += densities[np.uint64(numbers[c])]
     return -(reach / k + floor) * (inverse / k)
 
 
@@ -246,11 +252,18 @@ def _lof_block(
     moved = np.empty((stop - start, n_features + 1), np.float32)
     lengths = np.zeros(stop - start)
     for i in range(start, stop):
+        row, own_row = rows[i], moved[i - start]
         for feature in range(n_features):
-            x = np.float32(rows[i, feature] - centre[feature])
-            moved[i - start, feature] = -x
-            lengths[i - start] += np.float64(x) * np.float64(x)
-        moved[i - start, n_features] = 1.0
+            own_row[feature] = -np.float32(row[feature] - centre[feature])
+        own_row[n_features] = 1.0
+        one, other = 0.0, 0.0
+        for feature in range(0, n_features - 1, 2):
+            x, y = np.float64(own_row[feature]), np.float64(own_row[feature + 1])
+            one += x * x
+            other += y * y
+        if n_features % 2 == 1:
+            one += np.float64(own_row[n_features - 1]) ** 2
+        lengths[i - start] = one + other
     half_distances = products[: stop - start]
     np.dot(moved, narrow, half_distances)
     for i in range(start, stop):

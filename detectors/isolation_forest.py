@@ -15,6 +15,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import ROWS_WORTH_THREADS, CompiledDetector
+from detectors.exceptions import InvalidParameterError
 from detectors.feature_view import FeatureView
 from detectors.kernels.finite import no_infinity
 from detectors.kernels.packed_forest import packed_scores
@@ -52,6 +53,10 @@ class PrunedIsolationForest(CompiledDetector):
         With an integer the forest is the one scikit-learn grows with it.
     verbose : int >= 0
         Passed to scikit-learn's fit.
+    warm_start : bool
+        True: another `fit` on the same features keeps the trees grown so far (those of `detector_`, before pruning)
+        and adds trees up to `n_estimators`; then all of them are pruned. A table whose feature pruning keeps other
+        features, and a forest that was loaded and has no trees to continue, are errors.
     prune_features : bool
         Leave out features that a `FeaturePruner` finds irrelevant.
     weight_features : bool
@@ -84,10 +89,6 @@ class PrunedIsolationForest(CompiledDetector):
     InvalidParameterError
         In `fit`, if a parameter breaks its rule.
 
-    Notes
-    -----
-    scikit-learn's ``warm_start`` has no counterpart: a pruned forest cannot be continued.
-
     References
     ----------
     .. [1] Liu, Ting, Zhou: Isolation forest. ICDM 2008, section 4 and equations 1, 2.
@@ -114,6 +115,7 @@ class PrunedIsolationForest(CompiledDetector):
         "n_jobs": either(nothing(), integer()),
         "random_state": random_state(),
         "verbose": either(integer(0), boolean()),
+        "warm_start": boolean(),
         "prune_features": boolean(),
         "weight_features": boolean(),
         "prune_trees": boolean(),
@@ -132,6 +134,7 @@ class PrunedIsolationForest(CompiledDetector):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        warm_start: bool = False,
         prune_features: bool = True,
         weight_features: bool = True,
         prune_trees: bool = False,
@@ -146,6 +149,7 @@ class PrunedIsolationForest(CompiledDetector):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.warm_start = warm_start
         self.prune_features = prune_features
         self.weight_features = weight_features
         self.prune_trees = prune_trees
@@ -161,14 +165,19 @@ class PrunedIsolationForest(CompiledDetector):
             n_jobs=self.n_jobs,
             random_state=self.random_state,
             verbose=self.verbose,
+            warm_start=self.warm_start,
         )
 
     def _fit_engine(self, X: Any, sample_weight: Floats | None) -> None:
         """Grow, flatten and prune the forest."""
-        engine = self._make_engine()
+        grown = self._grown() if self.warm_start else None
+        engine = self._make_engine() if grown is None else grown.set_params(**self._make_engine().get_params())
         history: list[float] = []
         weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X)
         view = FeatureView.of(X) if weighted else None
+        if grown is not None:
+            view = self._view  # what the trees that stay were grown on
+        self._view, self._grown_on = view, self.support_.copy()
         offered = X if view is None else view.offered(X)
         if self.reliability is None:
             engine.fit(offered, sample_weight=sample_weight)
@@ -192,6 +201,23 @@ class PrunedIsolationForest(CompiledDetector):
             report = PruningReport(report.records, report.subject, report.guards, {**report.figures, **figures})
         self.model_report_ = report
         self._install(forest)
+
+    def _grown(self) -> Any:
+        """The forest of the last fit, which `warm_start` continues; None before the first one."""
+        if not hasattr(self, "offset_"):
+            return None
+        if not hasattr(self, "detector_"):
+            raise InvalidParameterError(
+                "warm_start must be False for a forest that was loaded: its file holds no trees to continue; fit a "
+                "new forest."
+            )
+        if not np.array_equal(self._grown_on, self.support_):
+            raise InvalidParameterError(
+                f"warm_start must be False where other features are kept than before: features "
+                f"{np.flatnonzero(self._grown_on).tolist()} then, {np.flatnonzero(self.support_).tolist()} now; fit "
+                "a new forest, or set prune_features=False."
+            )
+        return self.detector_
 
     def _install(self, forest: FlatForest) -> None:
         """Take over a forest on the kept features."""

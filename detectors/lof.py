@@ -15,8 +15,16 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
-from detectors.kernels.local_outlier_factor import lof_scores_parallel
-from detectors.model_pruning.rows import METRIC_NAMES, Metric, ReferenceSet, decide_rows, stored_precision
+from detectors.model_pruning.references import (
+    MEASURE,
+    MEASURE_PARAMETERS,
+    ForeignMetric,
+    ForeignReferences,
+    Metric,
+    ReferenceSet,
+    metric_of,
+)
+from detectors.model_pruning.rows import decide_rows, stored_precision
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
@@ -36,15 +44,22 @@ class PrunedLOF(CompiledDetector):
     algorithm : {"auto", "ball_tree", "kd_tree", "brute"}
         How scikit-learn searches in `fit`; scoring is compiled brute force.
     leaf_size : int >= 1
-    metric : str
-        A distance of Minkowski's family: "minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1",
-        "chebyshev". For others wrap scikit-learn's class in a `PrunedDetector`.
+    metric : str or callable
+        A distance that scikit-learn's neighbours know by name, or a function of two rows. Minkowski's family
+        ("minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev") is compiled; any other takes
+        scikit-learn's time, and cannot be exported. A table of distances ("precomputed") has no rows and features to
+        prune: for it wrap scikit-learn's class in a `PrunedDetector` with ``pruner=None``.
     p : float >= 1
         Exponent of "minkowski".
-    metric_params : None
-        Kept for scikit-learn's signature.
+    metric_params : None or dict
+        Further arguments of the distance; with any, it is scikit-learn's.
     contamination : "auto" or float in (0, 0.5]
-        Share of the fitted rows that `predict` calls outliers; "auto" puts the threshold at -1.5.
+        Share of the fitted rows that are called outliers, by `predict` or, without `novelty`, by `fit_predict`;
+        "auto" puts the threshold at -1.5.
+    novelty : bool
+        What `fit_predict` (and a share as `contamination`) takes the fitted rows for: True, new rows, so that it
+        equals ``fit(X).predict(X)``; False, what they are, by `negative_outlier_factor_`, as scikit-learn's class
+        does. New rows can be scored either way: code written for scikit-learn works with the value it already gives.
     n_jobs : int or None
         Threads for fitting and scoring; None = 1, -1 = all. Scores do not depend on it.
     random_state : None, int or RandomState
@@ -112,10 +127,11 @@ class PrunedLOF(CompiledDetector):
         "n_neighbors": integer(1),
         "algorithm": choice("auto", "ball_tree", "kd_tree", "brute"),
         "leaf_size": integer(1),
-        "metric": choice(*METRIC_NAMES),
+        "metric": MEASURE,
         "p": real(1.0),
-        "metric_params": nothing(),
+        "metric_params": MEASURE_PARAMETERS,
         "contamination": CONTAMINATION,
+        "novelty": boolean(),
         "n_jobs": either(nothing(), integer()),
         "random_state": random_state(),
         "prune_features": boolean(),
@@ -129,10 +145,11 @@ class PrunedLOF(CompiledDetector):
         *,
         algorithm: str = "auto",
         leaf_size: int = 30,
-        metric: str = "minkowski",
+        metric: Any = "minkowski",
         p: float = 2,
-        metric_params: None = None,
+        metric_params: Any = None,
         contamination: Any = "auto",
+        novelty: bool = True,
         n_jobs: int | None = None,
         random_state: Any = None,
         prune_features: bool = True,
@@ -146,6 +163,7 @@ class PrunedLOF(CompiledDetector):
         self.p = p
         self.metric_params = metric_params
         self.contamination = contamination
+        self.novelty = novelty
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.prune_features = prune_features
@@ -174,7 +192,7 @@ class PrunedLOF(CompiledDetector):
         return super().fit(X, y)
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int64]:  # type: ignore[override]  # as `fit`
-        """Fit, then label the same rows as new ones: `fit(X).predict(X)`.
+        """Fit, then label the same rows: as new ones with `novelty`, by `negative_outlier_factor_` without.
 
         Parameters
         ----------
@@ -186,7 +204,10 @@ class PrunedLOF(CompiledDetector):
         ndarray of int of shape (n_rows,)
             -1 outlier, +1 inlier.
         """
-        return self.fit(X, y).predict(X)
+        self.fit(X, y)
+        if self.novelty:
+            return self.predict(X)
+        return np.where(self.negative_outlier_factor_ < self.offset_, -1, 1)
 
     def _make_engine(self) -> Any:
         return LocalOutlierFactor(
@@ -203,7 +224,7 @@ class PrunedLOF(CompiledDetector):
     def _fit_engine(self, X: Floats, sample_weight: Floats | None) -> None:
         """Choose the reference rows and measure their densities."""
         del sample_weight  # always None: `fit` takes none
-        metric = Metric.named(self.metric, self.p)
+        metric = metric_of(self.metric, self.p, self.metric_params)
         n_rows = len(X)
         keep = np.ones(n_rows, dtype=bool)
         report = PruningReport([], "training rows", (), {"rows_before": n_rows, "rows_after": n_rows})
@@ -224,12 +245,12 @@ class PrunedLOF(CompiledDetector):
         self.support_rows_ = keep
         self.model_report_ = report
         if self.prune_rows:
-            reference, own = ReferenceSet.of(stored_precision(X[keep]), int(engine.n_neighbors), metric)
+            reference, own = metric.references(stored_precision(X[keep]), int(engine.n_neighbors))
         else:
             spread = 1.0 / engine._lrd  # its public attributes do not tell the densities
             kth = np.array(engine._distances_fit_X_[:, -1], dtype=np.float64)
-            rows = np.ascontiguousarray(X.T)
-            reference = ReferenceSet(rows, kth, spread, int(engine.n_neighbors_), 1e-10, metric)
+            k = int(engine.n_neighbors_)
+            reference = _references(np.ascontiguousarray(X.T), kth, spread, k, 1e-10, metric)
             own = engine.negative_outlier_factor_
         self._install(reference)
         factors = np.empty(n_rows)
@@ -238,7 +259,10 @@ class PrunedLOF(CompiledDetector):
             factors[~keep] = reference.scores(np.ascontiguousarray(X[~keep]))
         self.negative_outlier_factor_ = factors
 
-    def _install(self, reference: ReferenceSet) -> None:
+    def _training_scores(self, X: Floats) -> Floats:
+        return self._score_kept(X) if self.novelty else self.negative_outlier_factor_
+
+    def _install(self, reference: ReferenceSet | ForeignReferences) -> None:
         """Take over reference rows on the kept features."""
         self.reference_ = reference
         self.n_neighbors_ = reference.k
@@ -251,16 +275,16 @@ class PrunedLOF(CompiledDetector):
     def _score_kept(self, X: Any) -> Floats:
         rows = np.ascontiguousarray(X)
         with self._threads(len(rows)) as parallel:
-            if parallel:
-                return np.asarray(lof_scores_parallel(rows, *self.reference_.arguments))
-            return self.reference_.scores(rows)
+            return self.reference_.scores(rows, parallel=parallel)
 
     def _engine_offset(self) -> float | None:
         return -1.5
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         r = self.reference_
-        manifest = {"k": r.k, "floor": r.floor, "metric": r.metric.number, "p": r.metric.p}
+        manifest: dict[str, Any] = {"k": r.k, "floor": r.floor}
+        if isinstance(r.metric, Metric):
+            manifest |= {"metric": r.metric.number, "p": r.metric.p}
         narrow = r.rows.astype(np.float32)
         arrays = {"rows": narrow if (narrow == r.rows).all() else r.rows}
         if not self.prune_rows:  # these are scikit-learn's; our own follow from the rows
@@ -269,13 +293,25 @@ class PrunedLOF(CompiledDetector):
 
     def _restore(self, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         rows, k = arrays["rows"].astype(np.float64), int(manifest["k"])
-        metric = Metric(int(manifest["metric"]), float(manifest["p"]))
+        metric = metric_of(self.metric, self.p, self.metric_params)
+        if isinstance(metric, Metric):
+            metric = Metric(int(manifest["metric"]), float(manifest["p"]))
         if rows.ndim != 2 or len(rows) != int(self.support_.sum()) or not 0 < k < max(2, rows.shape[1]):
             raise ValueError(f"reference rows of shape {rows.shape} do not fit")
         if self.prune_rows:
-            self._install(ReferenceSet.of(np.ascontiguousarray(rows.T), k, metric)[0])
+            self._install(metric.references(np.ascontiguousarray(rows.T), k)[0])
             return
         kth, spread = arrays["kth"], arrays["spread"]
         if kth.shape != (rows.shape[1],) or spread.shape != kth.shape:
             raise ValueError(f"densities of {len(kth)} rows do not fit {rows.shape[1]} rows")
-        self._install(ReferenceSet(rows, kth, spread, k, float(manifest["floor"]), metric))
+        self._install(_references(rows, kth, spread, k, float(manifest["floor"]), metric))
+
+
+def _references(
+    rows: Floats, kth: Floats, spread: Floats, k: int, floor: float, metric: Metric | ForeignMetric
+) -> ReferenceSet | ForeignReferences:
+    """Reference rows (n_features, n_references) whose densities are known."""
+    if isinstance(metric, Metric):
+        return ReferenceSet(rows, kth, spread, k, floor, metric)
+    engine = metric.neighbours(np.ascontiguousarray(rows.T), k)
+    return ForeignReferences(rows, kth, spread, k, floor, metric, engine)

@@ -194,6 +194,11 @@ def _expansion(graph: _Graph, expansion: Any, rows: str) -> str:
 def _lof(graph: _Graph, reference: Any, rows: str) -> str:
     """Negative local outlier factors."""
     differences = _differences(graph, rows, reference.rows.T)
+    if not hasattr(reference.metric, "number"):
+        raise InvalidParameterError(
+            f"export knows distances of Minkowski's family, got metric={reference.metric.measure!r}; "
+            "choose one of them, or keep this detector in Python."
+        )
     number, p = reference.metric.number, reference.metric.p
     if number == EUCLIDEAN:
         squares = graph.add("ReduceSum", [graph.add("Mul", [differences, differences]), graph.axes(2)], keepdims=0)

@@ -208,9 +208,9 @@ def _sieved(
         doubtful[n_far] = c
         n_far += half_distances[j] + half >= near[j]
     for d in range(n_far):
-        c = np.uint64(doubtful[d])
-        j = np.uint64(numbers[c])
-        lowest[c] = max(np.sqrt(_squared_distance(row, points, j)), kth[j])
+        place = np.uint64(doubtful[d])
+        j = np.uint64(numbers[place])
+        lowest[place] = max(np.sqrt(_squared_distance(row, points, j)), kth[j])
     reach = 0.0
     inverse = 0.0
     for c in range(k):

@@ -66,8 +66,8 @@ def pack_forest(
     else:
         table, at = np.unique(values, return_inverse=True)
         first[leaf] = at.astype(np.uint32)
-    column = np.where(leaf, n_columns, feature[places]).astype(kind)
-    missing = np.where(leaf, 0, missing_left[places]).astype(kind)
+    column: Any = np.where(leaf, n_columns, feature[places]).astype(kind)
+    missing: Any = np.where(leaf, 0, missing_left[places]).astype(kind)
     second = (column << kind(shift + 1)) | (missing << kind(shift)) | distance.astype(kind)
     header = np.array([len(roots), shift, n_columns, len(table) > 0], dtype=kind)
     per_float = 8 // header.itemsize
@@ -116,7 +116,7 @@ def _parts(words: Any) -> Any:
     n_trees = np.int64(words[0])
     trees = words[_HEADER : _HEADER + 2 * n_trees]
     start = _HEADER + 2 * n_trees
-    n_nodes = 0
+    n_nodes: Any = 0
     for tree in range(n_trees):
         n_nodes += np.int64(trees[2 * tree + 1])
     nodes = words[start : start + 2 * n_nodes]
@@ -295,7 +295,7 @@ def _add_block(
         out[i] = 0.0
         for j in range(columns.shape[0]):
             columns[j, i] = block[i, j]
-    start = 0
+    start: Any = 0
     for tree in range(trees.shape[0] // 2):
         height, n_nodes = np.int64(trees[2 * tree]), np.int64(trees[2 * tree + 1])
         if n_nodes > _WIDE * height or n < _BLOCK // 2 or table.shape[0] > 1 << 24:
@@ -334,7 +334,7 @@ def _add_rows(rows: Any, first: Any, last: Any, words: Any, out: Any) -> Any:
             else:
                 out[first + i] = _one(block[i], trees, nodes, floats, table, shift)
         return
-    height = 0
+    height: Any = 0
     for tree in range(trees.shape[0] // 2):
         height = max(height, np.int64(trees[2 * tree]))
     columns = np.zeros((n_columns, _BLOCK), np.float32)

@@ -16,25 +16,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from detectors.kernels.local_outlier_factor import lof_scores, sieve
-from detectors.kernels.neighbors import (
-    CHEBYSHEV,
-    EUCLIDEAN,
-    MANHATTAN,
-    MINKOWSKI,
-    kth_distances,
-    nearest,
-    reach_means,
-)
-from detectors.parameters import Rules, check_parameters, choice, either, integer, nothing, random_state, real
+from detectors.model_pruning.references import MEASURE, MEASURE_PARAMETERS, ForeignMetric, Metric, metric_of
+from detectors.parameters import Rules, check_parameters, either, integer, nothing, random_state, real
 from detectors.report import PruningRecord, PruningReport
 
-__all__ = ["METRIC_NAMES", "Metric", "ReferenceSet", "RowDecision", "RowPruner", "decide_rows", "stored_precision"]
+__all__ = ["RowDecision", "RowPruner", "decide_rows", "stored_precision"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-METRIC_NAMES = ("minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev")
 
 _CORE_SHARE = 0.5  # of the rows, the densest: what is usual even if half of the table is not
 _BELIEVED_SHARE = 0.1  # share of anomalies that neighbourhoods should see through
@@ -42,82 +31,6 @@ _SUSPECT = 1.2  # times less dense than the core around it: a row may be an anom
 _CERTAIN = 3.0  # times less dense: no limit protects it
 _SAMPLE = 2000  # rows that the search for suspects compares all rows with
 _FEWEST = 20  # rows below which nothing is known about the usual
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A distance of Minkowski's family, as the kernels take it."""
-
-    number: int
-    p: float
-
-    @classmethod
-    def named(cls, name: str, p: float = 2.0) -> Metric:
-        """Metric of a scikit-learn name (one of `METRIC_NAMES`) and its exponent `p`."""
-        p = {"euclidean": 2.0, "l2": 2.0, "manhattan": 1.0, "cityblock": 1.0, "l1": 1.0, "chebyshev": np.inf}.get(
-            name, float(p)
-        )
-        number = {2.0: EUCLIDEAN, 1.0: MANHATTAN, np.inf: CHEBYSHEV}.get(p, MINKOWSKI)
-        return cls(number, p if number == MINKOWSKI else 2.0)
-
-
-@dataclass(frozen=True)
-class ReferenceSet:
-    """Reference rows with what the local outlier factor knows about them.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_features, n_references)
-        Transposed.
-    kth : ndarray of shape (n_references,)
-        Distance to the k-th neighbour.
-    spread : ndarray of shape (n_references,)
-        Mean reachability distance, plus `floor`.
-    k : int
-    floor : float
-        Added to every mean reachability distance.
-    metric : Metric
-    """
-
-    rows: Floats
-    kth: Floats
-    spread: Floats
-    k: int
-    floor: float
-    metric: Metric
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_sieve", sieve(self.rows, self.kth, self.spread))
-
-    @classmethod
-    def of(cls, X: Floats, k: int, metric: Metric) -> tuple[ReferenceSet, Floats]:
-        """References `X` (n_references, n_features), and the factors (n_references,) they have among themselves.
-
-        The floor is the median distance to the k-th neighbour: densities far above the usual one, such as those
-        of repeated rows, count as usual.
-        """
-        rows = np.ascontiguousarray(X.T)
-        k = min(k, len(X) - 1)
-        distances, numbers = nearest(X, rows, np.arange(len(X)), k, metric.number, metric.p)
-        kth = distances[:, -1].copy()
-        positive = kth[kth > 0]
-        if len(positive):
-            floor = float(np.median(positive))
-        else:  # every row has k copies: the extent of the table is the only length left
-            floor = max(float(np.sqrt(((X - X.mean(axis=0)) ** 2).sum(axis=1).mean())), 1e-10)
-        spread = reach_means(distances, numbers, kth) + floor
-        own = -spread * (1.0 / spread[numbers]).mean(axis=1)
-        return cls(rows, kth, spread, k, floor, metric), own
-
-    @property
-    def arguments(self) -> tuple[Any, ...]:
-        """Arguments of `lof_scores` behind the rows."""
-        sieve_ = self._sieve  # type: ignore[attr-defined]  # set in __post_init__
-        return self.rows, self.kth, self.spread, self.k, self.floor, self.metric.number, self.metric.p, sieve_
-
-    def scores(self, X: Floats) -> Floats:
-        """Negative factors (n_rows,) of new rows (n_rows, n_features)."""
-        return np.asarray(lof_scores(X, *self.arguments))
 
 
 @dataclass(frozen=True)
@@ -162,7 +75,7 @@ def decide_rows(
     X: Floats,
     *,
     n_neighbors: int,
-    metric: Metric,
+    metric: Metric | ForeignMetric,
     max_share: float | None,
     max_rows: int | None,
     random_state: np.random.RandomState,
@@ -179,7 +92,7 @@ def decide_rows(
     ----------
     X : ndarray of shape (n_rows, n_features)
     n_neighbors : int
-    metric : Metric
+    metric : Metric or ForeignMetric
     max_share : float or None
         Limit of what may go on suspicion; None for the one above.
     max_rows : int or None
@@ -231,20 +144,20 @@ def stored_precision(X: Floats) -> Floats:
     return np.ascontiguousarray(narrow if held else X)
 
 
-def _suspicion(X: Floats, n_neighbors: int, metric: Metric, rng: np.random.RandomState) -> Floats:
+def _suspicion(X: Floats, n_neighbors: int, metric: Metric | ForeignMetric, rng: np.random.RandomState) -> Floats:
     """Local outlier factor (n_rows,) of every row against the core of the table; 0 for the core itself."""
     n_rows = len(X)
     sample = np.arange(n_rows) if n_rows <= _SAMPLE else np.sort(rng.choice(n_rows, _SAMPLE, replace=False))
     own = np.full(n_rows, -1, dtype=np.int64)
     own[sample] = np.arange(len(sample))
     far = min(max(n_neighbors, len(sample) // 10), len(sample) - 1)
-    distances = kth_distances(X, np.ascontiguousarray(X[sample].T), own, far, metric.number, metric.p)
+    distances = metric.kth_distances(X, X[sample], own, far)
     core = np.zeros(n_rows, dtype=bool)
     core[np.argsort(distances, kind="stable")[: int(_CORE_SHARE * n_rows)]] = True
     centre = X[sample[core[sample]]]
     if len(centre) < 2:
         return np.zeros(n_rows)
-    reference, _ = ReferenceSet.of(np.ascontiguousarray(centre), n_neighbors, metric)
+    reference, _ = metric.references(np.ascontiguousarray(centre), n_neighbors)
     suspicion = np.zeros(n_rows)
     suspicion[~core] = -reference.scores(np.ascontiguousarray(X[~core]))
     return suspicion
@@ -273,10 +186,13 @@ class RowPruner(BaseEstimator):
     ----------
     n_neighbors : int >= 1
         Neighbours of the local outlier factor that suspicion is measured with, and that the detector will use.
-    metric : str
-        A distance of Minkowski's family: "minkowski", "euclidean", "manhattan", "chebyshev", ...
+    metric : str or callable
+        A distance that scikit-learn's neighbours know by name, or a function of two rows; not "precomputed". Those
+        of Minkowski's family are compiled, the others take scikit-learn's time.
     p : float >= 1
         Exponent of "minkowski".
+    metric_params : None or dict
+        Further arguments of the distance.
     max_share : None or float in [0, 1)
         Share of the rows that may go on suspicion. None: 20 % less twice the share ``n_neighbors / n_rows``, at
         least 0.
@@ -321,8 +237,9 @@ class RowPruner(BaseEstimator):
 
     _parameters: ClassVar[Rules] = {
         "n_neighbors": integer(1),
-        "metric": choice(*METRIC_NAMES),
+        "metric": MEASURE,
         "p": real(1.0),
+        "metric_params": MEASURE_PARAMETERS,
         "max_share": either(nothing(), real(0.0, 1.0, open_high=True)),
         "max_rows": either(nothing(), integer(2)),
         "random_state": random_state(),
@@ -332,8 +249,9 @@ class RowPruner(BaseEstimator):
         self,
         n_neighbors: int = 20,
         *,
-        metric: str = "minkowski",
+        metric: Any = "minkowski",
         p: float = 2,
+        metric_params: Any = None,
         max_share: float | None = None,
         max_rows: int | None = None,
         random_state: Any = None,
@@ -341,6 +259,7 @@ class RowPruner(BaseEstimator):
         self.n_neighbors = n_neighbors
         self.metric = metric
         self.p = p
+        self.metric_params = metric_params
         self.max_share = max_share
         self.max_rows = max_rows
         self.random_state = random_state
@@ -363,7 +282,7 @@ class RowPruner(BaseEstimator):
         decision = decide_rows(
             table,
             n_neighbors=int(self.n_neighbors),
-            metric=Metric.named(self.metric, self.p),
+            metric=metric_of(self.metric, self.p, self.metric_params),
             max_share=self.max_share,
             max_rows=self.max_rows,
             random_state=check_random_state(self.random_state),

@@ -300,7 +300,7 @@ def grow_until_stable(model: Any, X: Any, *, reliability: float, sample_weight: 
     Parameters
     ----------
     model : sklearn.ensemble.IsolationForest
-        Fitted in place; its `n_estimators` is set to the number of trees grown.
+        Fitted in place, trees that it has already are kept; its `n_estimators` is set to the number of trees grown.
     X : ndarray of shape (n_rows, n_features)
     reliability : float in (0, 1)
     sample_weight : ndarray of shape (n_rows,), optional
@@ -315,7 +315,8 @@ def grow_until_stable(model: Any, X: Any, *, reliability: float, sample_weight: 
     .. [1] Spearman: Correlation calculated from faulty data. British Journal of Psychology 3, 1910; Brown, ibid.
     """
     most = model.n_estimators
-    n_trees = min(_FIRST_TREES, most)
+    grown = len(getattr(model, "estimators_", ()))  # with warm_start the model may have trees already
+    n_trees = min(grown + max(10, grown // 4) if grown else _FIRST_TREES, most)
     history: list[float] = []
     model.set_params(warm_start=True)
     while True:

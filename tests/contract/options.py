@@ -14,6 +14,11 @@ _WINDOWS = {"robust": [False, True], "trend_window": [None, 25], "seasonal_windo
 _SHARED = {"contamination": ["auto", 0.1], "random_state": [None, 3, np.random.RandomState(3)]}
 
 
+def _largest_gap(one: Any, other: Any) -> float:
+    """A distance that no library names."""
+    return float(np.abs(one - other).max())
+
+
 def options() -> dict[str, dict[str, list[Any]]]:
     """Return the values to build, by class and parameter."""
     pruner = PUBLIC["FeaturePruner"]
@@ -26,15 +31,16 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "PrunedDetector": {"detector": [small_forest()], "pruner": [None, pruner(alpha=0.05)], **_SHARED},
         "PrunedIsolationForest": {
             "n_estimators": [3], "max_samples": ["auto", 64, 0.5], "max_features": [1.0, 2], "bootstrap": [False, True],
-            "n_jobs": [None, 1], "verbose": [0], "prune_features": [True, False],
+            "n_jobs": [None, 1], "verbose": [0], "warm_start": [True, False], "prune_features": [True, False],
             "weight_features": [True, False], "prune_trees": [True, False],
             "tree_fidelity": [0.95], "reliability": [None, 0.5], **_SHARED,
         },
         "PrunedLOF": {
             "n_neighbors": [5], "algorithm": ["auto", "ball_tree", "kd_tree", "brute"], "leaf_size": [10],
-            "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev"], "p": [1, 2, 3.5],
-            "metric_params": [None], "n_jobs": [None, 1], "prune_features": [True, False], "prune_rows": [True, False],
-            "max_reference_rows": [None, 60], **_SHARED,
+            "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev", "cosine",
+                       _largest_gap], "p": [1, 2, 3.5],
+            "metric_params": [None, {}], "novelty": [True, False], "n_jobs": [None, 1],
+            "prune_features": [True, False], "prune_rows": [True, False], "max_reference_rows": [None, 60], **_SHARED,
         },
         "PrunedOneClassSVM": {
             "kernel": ["rbf", "linear", "poly", "sigmoid"], "degree": [2], "gamma": ["scale", "auto", 0.5],
@@ -44,8 +50,9 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "vector_fidelity": [0.99], "max_fit_rows": [None, 100], **_SHARED,
         },
         "RowPruner": {
-            "n_neighbors": [5], "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev"],
-            "p": [1, 2, 3.5], "max_share": [None, 0.2], "max_rows": [None, 60],
+            "n_neighbors": [5], "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev",
+                       "canberra", _largest_gap],
+            "p": [1, 2, 3.5], "metric_params": [None, {}], "max_share": [None, 0.2], "max_rows": [None, 60],
             "random_state": _SHARED["random_state"],
         },
         "ComponentPruner": {"remove": [("trend",), ["seasonal"], ("trend", "seasonal")], **_PRUNER, **_WINDOWS},

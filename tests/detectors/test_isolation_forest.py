@@ -115,6 +115,43 @@ def test_growth_stops_when_the_ranking_is_reliable(table):
     assert one.model_report_.figures["reliability"] == 0.0
 
 
+@pytest.mark.parametrize("options", [{"prune_features": False}, {"prune_trees": True, "max_samples": 32}])
+def test_warm_start_adds_trees_to_those_grown(table, options):
+    once = PrunedIsolationForest(30, random_state=1, **options).fit(table)
+    twice = PrunedIsolationForest(10, random_state=1, warm_start=True, **options).fit(table)
+    first = twice.detector_.estimators_
+    twice.set_params(n_estimators=30).fit(table)
+    assert twice.detector_.estimators_[:10] == first[:10]
+    np.testing.assert_array_equal(twice.detector_.decision_function(table), once.detector_.decision_function(table))
+    if "prune_trees" not in options:
+        np.testing.assert_array_equal(twice.score_samples(table), once.score_samples(table))
+    with pytest.raises(ValueError, match="n_estimators=5"):
+        twice.set_params(n_estimators=5).fit(table)
+
+
+def test_warm_start_continues_towards_a_reliability(table):
+    model = PrunedIsolationForest(300, prune_features=False, reliability=0.8, warm_start=True, random_state=0).fit(
+        table
+    )
+    before = len(model.detector_.estimators_)
+    model.set_params(reliability=0.97).fit(table)
+    assert before < len(model.detector_.estimators_) < 300
+    assert model.n_trees_ == len(model.detector_.estimators_)
+    assert model.n_estimators == 300
+
+
+def test_warm_start_does_not_mix_forests(table, tmp_path):
+    model = PrunedIsolationForest(10, warm_start=True, random_state=0).fit(table)
+    assert model.support_.all()
+    constant = np.where(np.arange(5) == 2, 1.0, table)
+    with pytest.raises(InvalidParameterError, match=r"\[0, 1, 2, 3, 4\] then, \[0, 1, 3, 4\] now"):
+        model.fit(constant)
+    model = PrunedIsolationForest(10, warm_start=True, random_state=0).fit(table)
+    model.save(tmp_path / "forest")
+    with pytest.raises(InvalidParameterError, match="loaded"):
+        PrunedIsolationForest.load(tmp_path / "forest").fit(table)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("n_estimators", 0), ("max_samples", "all"), ("tree_fidelity", 0.0), ("prune_trees", 1), ("reliability", 1.0)],

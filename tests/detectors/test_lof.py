@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from detectors import PrunedLOF
-from detectors.exceptions import InvalidParameterError
+from detectors import PrunedLOF, RowPruner
+from detectors.exceptions import InvalidParameterError, StoredModelError
 
 
 @parametrize_with_checks([PrunedLOF(5, prune_rows=False)])  # the contract suite checks the defaults
@@ -110,8 +110,83 @@ def test_shift_and_scale_change_nothing(shift, scale, seed):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("n_neighbors", 0), ("metric", "cosine"), ("p", 0.5), ("metric_params", {}), ("prune_rows", 2)]
+    ("name", "value"), [("n_neighbors", 0), ("metric", "nonsense"), ("p", 0.5), ("metric_params", 3), ("prune_rows", 2)]
 )
 def test_parameters(masked, name, value):
     with pytest.raises(InvalidParameterError, match=name):
         PrunedLOF().set_params(**{name: value}).fit(masked[0])
+
+
+def _largest_gap(one, other):
+    return float(np.abs(one - other).max())
+
+
+FOREIGN = [
+    {"metric": "cosine"},
+    {"metric": "canberra"},
+    {"metric": _largest_gap},
+    {"metric": "seuclidean", "metric_params": {"V": [1.0, 2.0, 3.0]}},
+    {"metric": "minkowski", "metric_params": {"w": np.array([1.0, 2.0, 3.0])}},
+]
+
+
+@pytest.mark.parametrize("options", FOREIGN)
+def test_other_distances_are_scikit_learns_too(options):
+    rng = np.random.default_rng(2)
+    X, new = rng.normal(size=(80, 3)), rng.normal(size=(20, 3)) * 2.0
+    plain = LocalOutlierFactor(5, novelty=True, **options).fit(X)
+    ours = PrunedLOF(5, prune_features=False, prune_rows=False, **options).fit(X)
+    np.testing.assert_allclose(ours.score_samples(new), plain.score_samples(new), rtol=1e-12)
+    np.testing.assert_allclose(ours.negative_outlier_factor_, plain.negative_outlier_factor_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("prune_rows", [True, False])
+def test_a_distance_by_name_and_as_a_function_prune_alike(masked, prune_rows, tmp_path):
+    X, y = masked
+    X, y = X[400:], y[400:]
+    named, function = (
+        PrunedLOF(8, metric=m, prune_features=False, prune_rows=prune_rows, random_state=0).fit(X)
+        for m in ("chebyshev", _largest_gap)
+    )
+    np.testing.assert_array_equal(named.support_rows_, function.support_rows_)
+    assert named.support_rows_[y].any() != prune_rows
+    np.testing.assert_allclose(named.negative_outlier_factor_, function.negative_outlier_factor_, rtol=1e-9)
+    np.testing.assert_allclose(named.score_samples(X + 0.01), function.score_samples(X + 0.01), rtol=1e-6)
+    with pytest.raises(StoredModelError, match="metric"):
+        function.save(tmp_path / "function")
+    cosine = PrunedLOF(8, metric="cosine", prune_features=False, prune_rows=prune_rows, random_state=0).fit(X)
+    cosine.save(tmp_path / "cosine")
+    np.testing.assert_array_equal(PrunedLOF.load(tmp_path / "cosine").score_samples(X), cosine.score_samples(X))
+
+
+def test_rows_suspected_under_a_distance_that_only_scikit_learn_knows():
+    """Directions: lengths mean nothing, a bundle of 20 other directions is suspected."""
+    rng = np.random.default_rng(3)
+    usual = np.array([1.0, 0.0, 0.0]) + 0.3 * rng.normal(size=(280, 3))
+    other = np.array([0.0, 0.0, 1.0]) + 0.02 * rng.normal(size=(20, 3))
+    X = np.vstack([usual, other]) * rng.uniform(1.0, 100.0, size=(300, 1))
+    pruner = RowPruner(metric="cosine", random_state=0).fit(X)
+    assert not pruner.support_rows_[280:].any()
+    assert pruner.support_rows_[:280].mean() > 0.8
+    assert not np.array_equal(RowPruner(random_state=0).fit(X).support_rows_, pruner.support_rows_)
+
+
+@pytest.mark.parametrize("metric", ["precomputed", "nonsense", 3])
+def test_what_is_no_distance_of_rows(metric):
+    with pytest.raises(InvalidParameterError, match="a distance that scikit-learn's neighbours know by name"):
+        PrunedLOF(metric=metric).fit(np.eye(30))
+
+
+def test_code_written_for_scikit_learn_works_with_its_novelty(masked):
+    X, _ = masked
+    new = X[::7] + 0.1
+    for contamination in ("auto", 0.1):
+        plain = LocalOutlierFactor(contamination=contamination)
+        ours = PrunedLOF(prune_features=False, prune_rows=False, contamination=contamination, novelty=False)
+        np.testing.assert_array_equal(ours.fit_predict(X), plain.fit_predict(X))
+        assert ours.offset_ == plain.offset_
+        plain = LocalOutlierFactor(contamination=contamination, novelty=True).fit(X)
+        np.testing.assert_allclose(ours.score_samples(new), plain.score_samples(new), rtol=1e-12)
+        np.testing.assert_array_equal(ours.predict(new), plain.predict(new))
+    as_new = PrunedLOF(prune_features=False, prune_rows=False, contamination=0.1)
+    np.testing.assert_array_equal(as_new.fit_predict(X), as_new.predict(X))

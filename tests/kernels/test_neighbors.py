@@ -8,7 +8,7 @@ from reference.naive_lof import factors, neighbours
 
 from detectors.kernels.local_outlier_factor import lof_scores_parallel
 from detectors.kernels.neighbors import kth_distances, nearest
-from detectors.model_pruning.rows import Metric, ReferenceSet
+from detectors.model_pruning.references import Metric, ReferenceSet
 
 METRICS = [("euclidean", 2.0), ("manhattan", 1.0), ("chebyshev", np.inf), ("minkowski", 3.0)]
 

@@ -106,6 +106,7 @@ class PrunedIsolationForest(CompiledDetector):
     True
     """
 
+    _view: FeatureView | None
     _parameters: ClassVar[Rules] = {
         "n_estimators": integer(1),
         "max_samples": either(choice("auto"), integer(1), real(0.0, 1.0, open_low=True)),
@@ -255,6 +256,8 @@ class PrunedIsolationForest(CompiledDetector):
         return {"normaliser": self.forest_.normaliser}, self.forest_.compact()
 
     def _restore(self, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        if arrays["feature"].max(initial=0) >= self.support_.sum():  # the kernel would read behind the row
+            raise ValueError(f"a tree looks at column {arrays['feature'].max()} of {self.support_.sum()}")
         self._install(FlatForest.from_compact(arrays, float(manifest["normaliser"])))
 
     def __sklearn_tags__(self) -> Any:

@@ -18,7 +18,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from detectors.engines import engine_offset, engine_scores
-from detectors.exceptions import GuardError, InvalidTableError
+from detectors.exceptions import GuardError, InvalidTableError, StoredModelError
 from detectors.model_pruning.fidelity import rank_correlation
 from detectors.model_pruning.trees import FlatForest
 from detectors.parameters import check_value, has_methods, integer, real
@@ -123,7 +123,12 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         """
         manifest, arrays = read_model(path, cls.__name__)
         student = cls()
-        student._install(FlatForest.from_compact(arrays, 1.0), manifest)
+        try:
+            if arrays["feature"].max(initial=0) >= int(manifest["n_features"]):  # the kernel would read behind the row
+                raise ValueError(f"a tree looks at column {arrays['feature'].max()}")
+            student._install(FlatForest.from_compact(arrays, 1.0), manifest)
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise StoredModelError(f"{path}: the stored {cls.__name__} lacks what it needs: {error!r}.") from error
         return student
 
     def _check_made(self) -> None:

@@ -13,6 +13,7 @@ from detectors import PrunedIsolationForest, distill
 from detectors.exceptions import GuardError, InvalidParameterError, InvalidTableError, StoredModelError
 from detectors.model_pruning.distillation import DistilledDetector
 from detectors.model_pruning.fidelity import rank_correlation
+from detectors.persistence import read_model, write_model
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,21 @@ def test_a_teacher_without_outliers(table):
 
     student = distill(Calm(), table, random_state=0)
     assert (student.predict(table) == 1).all()
+
+
+def test_students_whose_arrays_do_not_fit_together(table, tmp_path):
+    path = tmp_path / "student"
+    distill(OneClassSVM(nu=0.2).fit(table), table, min_fidelity=0.5, n_estimators=5, random_state=0).save(path)
+    manifest, arrays = read_model(path, "DistilledDetector")
+    whole = {**arrays}
+    for spoiled in (
+        {**whole, "feature": np.full_like(whole["feature"], 200)},
+        {**whole, "feature": whole["feature"][:-1]},
+        {k: v for k, v in whole.items() if k != "value"},
+    ):
+        write_model(path, "DistilledDetector", manifest, spoiled)
+        with pytest.raises(StoredModelError, match="lacks what it needs"):
+            DistilledDetector.load(path)
 
 
 def test_bad_calls(table):

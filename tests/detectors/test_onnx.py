@@ -61,9 +61,11 @@ def test_missing_values_take_the_same_way(table):
     np.testing.assert_allclose(session.run(None, {"X": X})[0], model.score_samples(X), atol=1e-5)
 
 
-def test_onnxruntime_alone_scores_the_file(table, tmp_path):
-    """A process that never imports this package, scikit-learn or numba."""
-    model = PrunedIsolationForest(20, random_state=0).fit(table)
+@pytest.mark.parametrize("name", ["forest", "lof", "svm"])
+def test_onnxruntime_alone_scores_the_file(name, table, tmp_path):
+    """A process that never imports this package, scikit-learn or numba; the selector is part of the graph."""
+    model = MODELS[name]().fit(table)
+    assert not model.support_.all()
     model.to_onnx(tmp_path / "model.onnx")
     np.save(tmp_path / "rows.npy", table)
     program = (
@@ -86,6 +88,12 @@ def test_other_detectors_are_refused(table):
 
     with pytest.raises(InvalidParameterError, match="skl2onnx"):
         export(Foreign(n_estimators=5).fit(table))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "canberra"])
+def test_distances_that_only_scikit_learn_knows_are_refused(metric, table):
+    with pytest.raises(InvalidParameterError, match=f"Minkowski's family, got metric='{metric}'"):
+        PrunedLOF(metric=metric).fit(table).to_onnx()
 
 
 def test_without_the_extra(table, monkeypatch):

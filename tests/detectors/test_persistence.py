@@ -166,6 +166,7 @@ def test_models_whose_arrays_do_not_fit_together(table, tmp_path):
         (MODELS["whole lof"], lambda a: {**a, "kth": a["kth"][:-1]}),
         (MODELS["forest"], lambda a: {**a, "feature": a["feature"][:-1]}),
         (MODELS["forest"], lambda a: {k: v for k, v in a.items() if k != "value"}),
+        (MODELS["forest"], lambda a: {**a, "feature": np.full_like(a["feature"], 200)}),
     ):
         model = make().fit(table)
         model.save(path)

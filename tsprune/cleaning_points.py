@@ -65,15 +65,15 @@ def find_patches(
     said: list[str] = []
     patches: list[Patch] = []
     for turn in range(_ROUNDS + 1):
-        patches, rest, said = _search(model, missing, longest, least)
-        out = np.zeros(x.size, bool)
+        patches, said = _search(model, missing, longest, least)
+        out, spikes = np.zeros(x.size, bool), np.zeros(x.size, bool)
         for patch in patches:
             out[patch.start : patch.stop] = True
+            spikes[patch.start : patch.stop] = patch.kind == "spike"
         model = fit_model(work, out, periods)
         least = _MATERIAL * seasonal_scale(np.where(out, _filled(model, out), work), period, robust=False)
         if turn == _ROUNDS - 1:
-            steps = np.array([abs(patch.size) / model.scale[patch.start] for patch in patches])
-            blocks = find_level_blocks(rest, model, model.weights(missing | out), steps, longest + 1, least)
+            blocks = find_level_blocks(work, out, spikes, model, periods, longest, least)
             if not blocks:
                 break
             for block in blocks:
@@ -108,8 +108,8 @@ def _filled(model: SeriesModel, out: Mask) -> Floats:
     return np.asarray(a + model.seasonal.sum(axis=1) + model.mean)
 
 
-def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tuple[list[Patch], Floats, list[str]]:
-    """One search through the adjusted series: patches past all gates, the rest of it, and what the gates said."""
+def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tuple[list[Patch], list[str]]:
+    """One search through the adjusted series: patches past all gates, and what the gates said."""
     n = missing.size
     starts, stops, sizes, zs, rest = search_patches(
         model.adjusted,
@@ -139,7 +139,7 @@ def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tu
         said.append(f"{by_chance} candidates are left alone: large changes of both signs are common in this series")
     if not returning.all():
         said.append("a step at the very end is left alone: the past does not show that such steps go back")
-    return patches, rest, said
+    return patches, said
 
 
 def _within_limit(patches: list[Patch], n: int) -> tuple[list[Patch], list[str]]:

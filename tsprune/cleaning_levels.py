@@ -23,6 +23,7 @@ _EDGE = 3.5  # |z| of each of its two ends
 _MISFIT = 9.0  # chi-square, 1 degree of freedom: it comes back to where it left within 3 standard errors
 _CHANCE = 0.1  # expected number of such blocks among the innovations left
 _DEGREES = 4.0  # of freedom of the t distribution innovations are judged by: one large step is no wonder
+_DOUBT = 5.0  # nats: one series in 150 has such a block
 _MOST_EDGES = 60
 _MOST_TRIALS = 4  # candidates for which the model is fitted again
 _REFINED = 3  # rows by which an edge may move then
@@ -62,11 +63,11 @@ def find_level_blocks(
     blocks: list[LevelBlock] = []
     missing = np.isnan(work)
     while len(blocks) < _MOST_BLOCKS:
-        best: LevelBlock | None = None
+        best, most = None, 0.0
         for start, stop in _candidates(model, missing, spikes, longest + 1, least):
-            tried = _try(work, out, spikes, periods, (start, stop), longest, least)
-            if tried is not None and (best is None or abs(tried.statistic) > abs(best.statistic)):
-                best = tried
+            tried, gain = _try(work, out, spikes, periods, (start, stop), longest, least)
+            if gain > most:
+                best, most = tried, gain
         if best is None:
             break
         blocks.append(best)
@@ -101,8 +102,11 @@ def _candidates(
 
 def _try(
     work: Floats, out: Mask, spikes: Mask, periods: tuple[int, ...], rows: tuple[int, int], longest: int, least: float
-) -> LevelBlock | None:
-    """The block of `work` (n_timepoints,) near `rows` by a model that does not know them; None where a gate says no."""
+) -> tuple[LevelBlock, float]:
+    """The block of `work` (n_timepoints,) near `rows` by a model that does not know them, and what it saves, in nats.
+
+    Where a gate says no, nothing is saved.
+    """
     n = work.size
     missing = np.isnan(work)
     bare, bad = work.copy(), out.copy()
@@ -116,20 +120,25 @@ def _try(
         a = interpolate_rows(a, model.phi, 1.0 / model.scale**2, hidden)[0]
     e = innovations(a, model.phi)
     start, stop, size, z, free = refine_level(e, weights, sums, rows[0], rows[1], _REFINED)
-    if abs(z) < LEVEL_THRESHOLD or abs(size) < least or free - z * z > max(_MISFIT, 0.1 * z * z):
-        return None
+    block = LevelBlock(start, stop, size, z)
+    if abs(z) < LEVEL_THRESHOLD or abs(size) < least or free - z * z > max(_MISFIT, 0.05 * z * z):
+        return block, 0.0
+    near = stop - start
+    inside = float(np.median(a[start:stop]))
+    around = float(np.median(np.r_[a[max(0, start - near) : start], a[stop : stop + near]]))
+    if abs(inside - size - around) > 0.5 * abs(size):  # moved back, it must stand where its neighbours do
+        return block, 0.0
     moved = a.copy()
     moved[start:stop] -= size
     without, _ = _account(a, model, weights, longest, least)
     cost, steps = _account(moved, model, weights, longest, least)
-    if without - cost <= _price(n, n // _LONGEST_SHARE):
-        return None
+    gain = without - cost - _price(n, n // _LONGEST_SHARE) - _DOUBT
     edges = np.abs(e[[start, stop]]) * np.sqrt(weights[[start, stop]])
     alike = int((steps >= 0.8 * edges.min()).sum())
-    inside = z * z - float(edges @ edges)  # evidence of the rows between the edges
-    if 0.125 * alike**2 * (stop - start) / n > _CHANCE and inside < LEVEL_THRESHOLD**2:
-        return None
-    return LevelBlock(start, stop, size, z)
+    between = z * z - float(edges @ edges)  # evidence of the rows between the edges
+    if 0.125 * alike**2 * (stop - start) / n > _CHANCE and between < LEVEL_THRESHOLD**2:
+        gain = 0.0
+    return block, gain
 
 
 def _account(a: Floats, model: SeriesModel, weights: Floats, longest: int, least: float) -> tuple[float, Floats]:

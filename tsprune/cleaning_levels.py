@@ -130,10 +130,14 @@ def _try(
         return block, 0.0
     moved = a.copy()
     moved[start:stop] -= size
+    ends = [start, stop]
+    if (np.abs(innovations(moved, model.phi)[ends]) > 0.8 * np.abs(e[ends])).any():  # both ends must be calmer then
+        return block, 0.0
     without, _ = _account(a, model, weights, longest, least)
     cost, steps = _account(moved, model, weights, longest, least)
-    gain = without - cost - _price(n, n // _LONGEST_SHARE) - _DOUBT
-    edges = np.abs(e[[start, stop]]) * np.sqrt(weights[[start, stop]])
+    doubt = _DOUBT if periods else 2.0 * _DOUBT  # without a season, steps are all there is to judge by
+    gain = without - cost - _price(n, n // _LONGEST_SHARE) - doubt
+    edges = np.abs(e[ends]) * np.sqrt(weights[ends])
     alike = int((steps >= 0.8 * edges.min()).sum())
     between = z * z - float(edges @ edges)  # evidence of the rows between the edges
     if 0.125 * alike**2 * (stop - start) / n > _CHANCE and between < LEVEL_THRESHOLD**2:

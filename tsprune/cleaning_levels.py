@@ -25,6 +25,7 @@ _CHANCE = 0.1  # expected number of such blocks among the innovations left
 _DEGREES = 4.0  # of freedom of the t distribution innovations are judged by: one large step is no wonder
 _DOUBT = 5.0  # nats: one series in 150 has such a block
 _MOST_EDGES = 60
+_WORTH = 12.0  # nats of both ends before the model is fitted again: half of what a block must save
 _MOST_TRIALS = 4  # candidates for which the model is fitted again
 _REFINED = 3  # rows by which an edge may move then
 _LONGEST_SHARE = 5  # a block longer than a fifth of the series is another regime, not a fault
@@ -77,9 +78,7 @@ def find_level_blocks(
     return blocks
 
 
-def _candidates(
-    model: SeriesModel, missing: Mask, spikes: Mask, shortest: int, least: float
-) -> list[tuple[int, int]]:
+def _candidates(model: SeriesModel, missing: Mask, spikes: Mask, shortest: int, least: float) -> list[tuple[int, int]]:
     """Starts and stops of the pairs of opposite steps with the most evidence, at most `_MOST_TRIALS`."""
     n = missing.size
     a, weights, sums = model.adjusted, model.weights(missing), np.cumsum(model.phi)
@@ -95,7 +94,8 @@ def _candidates(
         start, stop = int(pairs[k, 0]), int(pairs[k, 1])
         if abs(found[k]) < LEVEL_THRESHOLD or len(chosen) == _MOST_TRIALS:
             break
-        if all(max(abs(start - s), abs(stop - t)) > 2 * _REFINED for s, t in chosen):
+        worth = _surprise(z[[start, stop]]).sum() > _WORTH
+        if worth and all(max(abs(start - s), abs(stop - t)) > 2 * _REFINED for s, t in chosen):
             chosen.append((start, stop))
     return chosen
 
@@ -121,7 +121,8 @@ def _try(
     e = innovations(a, model.phi)
     start, stop, size, z, free = refine_level(e, weights, sums, rows[0], rows[1], _REFINED)
     block = LevelBlock(start, stop, size, z)
-    if abs(z) < LEVEL_THRESHOLD or abs(size) < least or free - z * z > max(_MISFIT, 0.05 * z * z):
+    weak = abs(z) < LEVEL_THRESHOLD or abs(size) < least or stop - start <= longest
+    if weak or free - z * z > max(_MISFIT, 0.05 * z * z):
         return block, 0.0
     near = stop - start
     inside = float(np.median(a[start:stop]))
@@ -155,8 +156,12 @@ def _account(a: Floats, model: SeriesModel, weights: Floats, longest: int, least
         a, model.phi, weights, 1, longest, _PATCH, _MISFIT, least, _PAIR, 1.0, max(4, n // 4)
     )
     steps = np.abs(innovations(rest, model.phi)) * np.sqrt(weights)
-    surprise = 0.5 * (_DEGREES + 1.0) * np.log1p(steps**2 / _DEGREES)
-    return float(surprise.sum()) + starts.size * _price(n, longest), steps
+    return float(_surprise(steps).sum()) + starts.size * _price(n, longest), steps
+
+
+def _surprise(steps: Floats) -> Floats:
+    """Nats that innovations of `steps` (n_steps,) standard deviations cost more than none, by the t distribution."""
+    return np.asarray(0.5 * (_DEGREES + 1.0) * np.log1p(steps**2 / _DEGREES))
 
 
 def _price(n: int, lengths: int) -> float:

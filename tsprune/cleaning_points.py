@@ -91,8 +91,8 @@ def _sure_beside_the_end(patches: list[Patch], model: SeriesModel, missing: Mask
     """The patches that may be changed although the last rows hold steps as large that are left alone.
 
     A forecaster learns from the past how far to trust the newest rows. Taking the spikes out of the past and leaving
-    one at the end, or a climb in several steps, makes it follow the end, so that then only spikes three times as large as
-    that step are changed.
+    one at the end, or a climb in several steps, makes it follow the end, so that then only spikes three times as large
+    as that step are changed.
     """
     out = np.zeros(missing.size, bool)
     for patch in patches:

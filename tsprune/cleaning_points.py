@@ -27,6 +27,8 @@ _LONGEST = 48  # rows; longer blocks are levels
 _ROUNDS = 3
 _END = 7.0  # |z| of more than one row at the end, where the way back is not seen
 _EVENTS = 10  # large steps of the past that tell whether such steps go back
+_SURE = 3.0  # standard errors of what would replace a patch at the end
+_ABOVE_END = 3.0  # times a large step at the end that is left alone
 _LAST = 3  # rows a forecaster hangs on most
 _FDR = 0.1
 _MOST = 0.1  # share of points; a series with more "outliers" has another distribution, not outliers
@@ -65,15 +67,15 @@ def find_patches(
     said: list[str] = []
     patches: list[Patch] = []
     for turn in range(_ROUNDS + 1):
-        patches, rest, said = _search(model, missing, longest, least)
-        out = np.zeros(x.size, bool)
+        patches, said = _search(model, missing, longest, least)
+        out, spikes = np.zeros(x.size, bool), np.zeros(x.size, bool)
         for patch in patches:
             out[patch.start : patch.stop] = True
+            spikes[patch.start : patch.stop] = patch.kind == "spike"
         model = fit_model(work, out, periods)
         least = _MATERIAL * seasonal_scale(np.where(out, _filled(model, out), work), period, robust=False)
         if turn == _ROUNDS - 1:
-            steps = np.array([abs(patch.size) / model.scale[patch.start] for patch in patches])
-            blocks = find_level_blocks(rest, model, model.weights(missing | out), steps, longest + 1, least)
+            blocks = find_level_blocks(work, out, spikes, model, periods, longest, least)
             if not blocks:
                 break
             for block in blocks:
@@ -89,17 +91,19 @@ def _sure_beside_the_end(patches: list[Patch], model: SeriesModel, missing: Mask
     """The patches that may be changed although the last rows hold steps as large that are left alone.
 
     A forecaster learns from the past how far to trust the newest rows. Taking the spikes out of the past and leaving
-    one at the end makes it follow the end, so that then only spikes twice as large as that step are changed.
+    one at the end, or a climb in several steps, makes it follow the end, so that then only spikes three times as large
+    as that step are changed.
     """
     out = np.zeros(missing.size, bool)
     for patch in patches:
         out[patch.start : patch.stop] = True
     a = interpolate_rows(np.where(out, 0.0, model.adjusted), model.phi, 1.0 / model.scale**2, out)[0]
-    steps = np.where(missing | out, 0.0, np.abs(innovations(a, model.phi)) / model.scale)
-    end = float(steps[-_LAST:].max())
+    steps = np.where(missing | out, 0.0, innovations(a, model.phi) / model.scale)[-_LAST:]
+    moves = np.cumsum(steps[::-1]) / np.sqrt(np.arange(1, _LAST + 1))
+    end = float(max(np.abs(steps).max(), np.abs(moves).max()))
     if end < THRESHOLD:
         return patches
-    return [patch for patch in patches if abs(patch.size) / model.scale[patch.start] >= 2.0 * end]
+    return [patch for patch in patches if abs(patch.size) / model.scale[patch.start] >= _ABOVE_END * end]
 
 
 def _filled(model: SeriesModel, out: Mask) -> Floats:
@@ -108,8 +112,8 @@ def _filled(model: SeriesModel, out: Mask) -> Floats:
     return np.asarray(a + model.seasonal.sum(axis=1) + model.mean)
 
 
-def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tuple[list[Patch], Floats, list[str]]:
-    """One search through the adjusted series: patches past all gates, the rest of it, and what the gates said."""
+def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tuple[list[Patch], list[str]]:
+    """One search through the adjusted series: patches past all gates, and what the gates said."""
     n = missing.size
     starts, stops, sizes, zs, rest = search_patches(
         model.adjusted,
@@ -128,7 +132,7 @@ def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tu
     steps = np.abs(sizes) / model.scale[starts]
     likely = _beyond_chance(starts, stops, steps, np.abs(zs), edges)
     by_chance = int((~likely).sum())
-    returning = _returns(starts, stops, steps, np.abs(zs), likely, edges)
+    returning = _returns(starts, stops, steps, np.abs(zs), likely, edges) & _foreseen(starts, stops, sizes, model)
     patches = [
         Patch(int(a), int(b), float(s), float(z), THRESHOLD)
         for a, b, s, z, kept in sorted(zip(starts, stops, sizes, zs, likely & returning, strict=True))
@@ -139,7 +143,7 @@ def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tu
         said.append(f"{by_chance} candidates are left alone: large changes of both signs are common in this series")
     if not returning.all():
         said.append("a step at the very end is left alone: the past does not show that such steps go back")
-    return patches, rest, said
+    return patches, said
 
 
 def _within_limit(patches: list[Patch], n: int) -> tuple[list[Patch], list[str]]:
@@ -181,6 +185,20 @@ def _beyond_chance(starts: Integers, stops: Integers, steps: Floats, zs: Floats,
         fine = np.flatnonzero(chance <= _FDR * np.arange(1, mine.size + 1))
         kept[mine[(fine[-1] + 1 if fine.size else 0) :]] = False
     return kept
+
+
+def _foreseen(starts: Integers, stops: Integers, sizes: Floats, model: SeriesModel) -> Mask:
+    """False for patches that reach the last row and are not far larger than what would replace them is uncertain."""
+    fine = np.ones(starts.size, bool)
+    n = model.scale.size
+    for k in np.flatnonzero(stops >= n):
+        response = np.zeros(n - int(starts[k]))  # of the series to one innovation (Brockwell & Davis 1991, section 3.3)
+        for lag in range(response.size):
+            order = min(lag, model.phi.size - 1)
+            response[lag] = float(lag == 0) - model.phi[1 : order + 1] @ response[lag - order : lag][::-1]
+        spread = float(np.median(model.scale[starts[k] :])) * np.sqrt(np.cumsum(response**2))
+        fine[k] = abs(sizes[k]) >= _SURE * spread.max()
+    return fine
 
 
 def _returns(starts: Integers, stops: Integers, steps: Floats, zs: Floats, kept: Mask, edges: Floats) -> Mask:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from reference import naive_cleaning as naive
 
 from tsprune.kernels.hampel import running_mad, running_median
+from tsprune.kernels.level_blocks import level_pairs, refine_level
 from tsprune.kernels.patches import (
-    best_level,
     best_patches,
     innovations,
     patch_fit,
@@ -127,11 +127,24 @@ def test_temporary_level_between_its_edges() -> None:
     v, e = np.full(90, 100.0), innovations(a, phi)
     z = step_evidence(e, v, np.cumsum(phi))
     edges = np.flatnonzero(np.abs(z) > 4.0)
-    start, stop, size, strength = best_level(e, v, np.cumsum(phi), edges, z, 8, 45, 9.0, 0.0)
-    assert (start, stop) == (30, 60)
-    assert size == pytest.approx(4.0, abs=0.5)
-    assert strength > 20
-    assert best_level(e, v, np.cumsum(phi), edges, z, 40, 45, 9.0, 0.0)[3] == 0.0
+    pairs, found = level_pairs(e, v, np.cumsum(phi), edges, z, 8, 45, 0.0)
+    assert pairs.tolist() == [[30, 60]]
+    assert found[0] == pytest.approx(naive.patch_z(a, phi, v, 30, 60)[0])
+    assert level_pairs(e, v, np.cumsum(phi), edges, z, 40, 45, 0.0)[0].shape == (0, 2)  # too short
+    assert level_pairs(e, v, np.cumsum(phi), edges, z, 8, 45, 9.0)[0].shape == (0, 2)  # too small
+
+
+@settings(deadline=None, max_examples=10)
+@given(SEEDS)
+def test_refined_ends_are_the_best_nearby(seed: int) -> None:
+    a, v = walk(seed), np.random.default_rng(seed + 1).uniform(0.5, 2.0, 60)
+    a[22:41] += 6.0
+    start, stop, size, z, free = refine_level(innovations(a, PHI), v, np.cumsum(PHI), 23, 40, 2)
+    tried = {(s, t): naive.patch_z(a, PHI, v, s, t) for s in range(21, 26) for t in range(38, 43)}
+    best = max(tried, key=lambda rows: abs(tried[rows][0]))
+    assert (start, stop) == best
+    assert (z, size) == pytest.approx(tried[best])
+    assert free >= z * z - 1e-9
 
 
 @settings(deadline=None, max_examples=25)

@@ -14,7 +14,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 __all__ = [
-    "best_level",
     "best_pairs",
     "best_patches",
     "innovations",
@@ -305,40 +304,3 @@ def step_evidence(e: Floats, v: Floats, sums: Floats) -> Floats:
         if xx > 0.0:
             z[start] = xe / np.sqrt(xx)
     return z
-
-
-@njit(cache=True)
-def best_level(
-    e: Floats,
-    v: Floats,
-    sums: Floats,
-    edges: Integers,
-    z_edge: Floats,
-    shortest: int,
-    longest: int,
-    misfit: float,
-    least: float,
-) -> tuple[int, int, float, float]:
-    """Return start, stop, size and z of the strongest temporary level between two of the `edges`; z = 0 for none.
-
-    The steps `z_edge` (n_timepoints,) at both ends must have opposite signs; conditions as in `best_patches`.
-    """
-    n = e.shape[0]
-    ve_sum, v_sum = np.zeros(n + 1), np.zeros(n + 1)
-    for t in range(n):
-        ve_sum[t + 1] = ve_sum[t] + v[t] * e[t]
-        v_sum[t + 1] = v_sum[t] + v[t]
-    best = (0, 0, 0.0, 0.0)
-    for i in range(edges.shape[0]):
-        start = edges[i]
-        for j in range(i + 1, edges.shape[0]):
-            stop = edges[j]
-            if stop - start < shortest or stop - start > longest or z_edge[start] * z_edge[stop] >= 0.0:
-                continue
-            xe, xx, free = patch_fit(e, v, ve_sum, v_sum, sums, start, stop, 1.0)
-            if xx <= 0.0:
-                continue
-            z = xe / np.sqrt(xx)
-            if abs(z) > abs(best[3]) and abs(xe) >= least * xx and free - z * z <= max(misfit, 0.1 * z * z):
-                best = (int(start), int(stop), xe / xx, z)
-    return best

@@ -1,8 +1,9 @@
-"""Erratic stretches of long records: hours to weeks in which a sensor is rough out of all proportion.
+"""Excursions of long records: hours to weeks in which a sensor is not itself, and after which it is again.
 
-Ice in a stilling well, a fouled lens, a sensor that falls dry or loses its supply: what they have in common is neither
-the level nor the shape but that the record, calm before and after, moves within the cycle as it never does
-elsewhere. Roughness is judged by the record's own calm cycles.
+Ice in a stilling well, a fouled lens, a sensor that falls dry or loses its supply: what most of these have in common is
+neither the level nor the shape but that the record, calm before and after, moves within the cycle as it never does
+elsewhere (erratic stretches); others go to a level apart and are back at once (level excursions). Both are judged by
+the record itself: by its own calm cycles, and by its own changes of level over as many cycles.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from tsprune.kernels.excursions import bridge_roughness, reach_above, running_mean, running_quantile
 from tsprune.kernels.hampel import running_median
 
-__all__ = ["ErraticStretch", "find_erratic_stretches"]
+__all__ = ["Excursion", "find_erratic_stretches", "find_level_excursions"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -37,9 +38,16 @@ _STEADIER = 0.75  # the log scale is taken where the spread of roughness is less
 _STEPS = 8  # parts of a cycle: how often calm is looked up, and the window that finds the ends
 
 
+_SPANS = (1, 2, 4, 8, 16)  # cycles: the lengths of level excursions that are looked for
+_USUAL = 0.9  # quantile of the record's own departures over as many cycles
+_APART = 15.0  # times the usual departure
+_BACK = 2.0  # times the usual departure, or an eighth of its own: so close, it is back
+_MOST_LEVELS = 0.1  # of the rows
+
+
 @dataclass(frozen=True)
-class ErraticStretch:
-    """Rows ``start .. stop - 1`` are `statistic` times as rough as calm cycles around them, beyond `threshold`."""
+class Excursion:
+    """Rows ``start .. stop - 1``; `statistic` times what is calm or usual in the record, beyond `threshold`."""
 
     start: int
     stop: int
@@ -47,7 +55,7 @@ class ErraticStretch:
     threshold: float
 
 
-def find_erratic_stretches(x: Floats, bad: Mask, period: int) -> tuple[list[ErraticStretch], list[str]]:
+def find_erratic_stretches(x: Floats, bad: Mask, period: int) -> tuple[list[Excursion], list[str]]:
     """Return the erratic stretches of `x` (n_timepoints,), NaN = missing, in order, and what the gates said.
 
     `bad` rows (n_timepoints,) have no say.
@@ -60,10 +68,8 @@ def find_erratic_stretches(x: Floats, bad: Mask, period: int) -> tuple[list[Erra
     where it is no longer twice and 2.5. It must be left again: one that reaches the first or the last row
     counts only if stretches half as long were seen to end.
     """
-    if period < _FINEST or x.size < _FEWEST_CYCLES * period:
-        return [], []
-    y = running_median(np.where(bad, np.nan, x), 1)
-    if np.isfinite(y).sum() < _FEWEST_CYCLES * period:
+    y = _long_record(x, bad, period)
+    if y is None:
         return [], []
     scale = _steadier_scale(y, period)
     distance = bridge_roughness(scale, period // 24)
@@ -80,6 +86,77 @@ def find_erratic_stretches(x: Floats, bad: Mask, period: int) -> tuple[list[Erra
     if sum(one.stop - one.start for one in found) > _MOST * x.size:
         return [], [f"more than {_MOST:.0%} of the record is erratic, which is its nature: it is left as it is"]
     return found, said
+
+
+def find_level_excursions(x: Floats, bad: Mask, seasonal: Floats, period: int) -> list[Excursion]:
+    """Return the level excursions of `x` (n_timepoints,), NaN = missing, in order; `bad` rows have no say.
+
+    Records are those of `find_erratic_stretches`; `seasonal` (n_timepoints,) is taken off. For spans of 1, 2, 4, 8 and
+    16 cycles, the departure of a span is how far its median lies outside the levels of the cycles before and after
+    it, so that slopes and lasting steps have none. A span counts whose departure is 15 times the usual one, the 90 %
+    point of the record's own for spans that long or shorter, and that ends within an eighth of a cycle: what flows or
+    heats and cools goes back by and by.
+    """
+    y = _long_record(x, bad, period)
+    if y is None:
+        return []
+    scale = _steadier_scale(y, period)
+    scale = scale - seasonal if scale is y else scale
+    t, known = np.arange(y.size), np.isfinite(scale)
+    near = running_median(np.interp(t, t[known], scale[known]), period // 16)
+    step = max(1, period // _STEPS)
+    level = running_median(scale, period // 2)[::step]
+    places = np.arange(level.size)
+    level = np.interp(places, places[np.isfinite(level)], level[np.isfinite(level)])
+    limit = min(_LONGEST * period, y.size // _LONGEST_SHARE)
+    usual = float(np.median(np.abs(np.diff(level))))
+    spans: list[tuple[float, int, float, float, float]] = []
+    for cycles in _SPANS:
+        if cycles * period > limit:
+            break
+        base, departure = _departures(level, cycles * (period // step), period // step)
+        usual = max(usual, float(np.quantile(np.abs(departure), _USUAL)), 1e-12 * float(np.ptp(level)))
+        spans += [
+            (float(abs(departure[i])) / usual, i * step, float(base[i]), float(departure[i]), usual)
+            for i in np.flatnonzero(np.abs(departure) > _APART * usual).tolist()
+        ]
+    taken, found = np.zeros(y.size, bool), []
+    for ratio, centre, base_level, departure_here, usual_here in sorted(spans, reverse=True):
+        size = abs(departure_here)
+        off = (near - base_level) * np.sign(departure_here)
+        floor = max(_BACK * usual_here, size / 8.0)
+        if taken[centre] or off[centre] <= floor:
+            continue
+        start, stop = reach_above(off, centre, floor)
+        abrupt = off[max(start, stop - period // 8) : stop].max() > 0.5 * size
+        if start == 0 or stop == y.size or stop - start > limit or not abrupt or taken[start:stop].any():
+            continue
+        taken[start:stop] = True
+        found.append(Excursion(start, stop, ratio, _APART))
+    return sorted(found, key=lambda one: one.start) if taken.sum() <= _MOST_LEVELS * y.size else []
+
+
+def _departures(level: Floats, span: int, cycle: int) -> tuple[Floats, Floats]:
+    """Nearest level beside every span of `level` (n_places,), and how far its median lies outside both sides' levels.
+
+    `span` and `cycle` are in places; a span without a cycle on both sides departs by 0.
+    """
+    n = level.size
+    middle = running_median(level, span // 2) if span > cycle else level
+    before, after = np.arange(n) - span // 2 - cycle, np.arange(n) + span // 2 + cycle
+    seen = (before >= 0) & (after < n)
+    left, right = level[np.maximum(before, 0)], level[np.minimum(after, n - 1)]
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    departure = np.where(seen, np.maximum(middle - high, 0.0) + np.minimum(middle - low, 0.0), 0.0)
+    return np.where(departure > 0.0, high, low), departure
+
+
+def _long_record(x: Floats, bad: Mask, period: int) -> Floats | None:
+    """`x` (n_timepoints,) without `bad` rows and lone spikes; None where the record is too short or too coarse."""
+    if period < _FINEST or x.size < _FEWEST_CYCLES * period:
+        return None
+    y = running_median(np.where(bad, np.nan, x), 1)
+    return y if np.isfinite(y).sum() >= _FEWEST_CYCLES * period else None
 
 
 def _log_mean(distance: Floats, period: int) -> Floats:
@@ -111,7 +188,7 @@ def _calm(rough: Floats, period: int) -> Floats:
     return np.interp(np.arange(rough.size), places, level)
 
 
-def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple[list[ErraticStretch], list[str]]:
+def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple[list[Excursion], list[str]]:
     """The runs of `rough` (n_timepoints,) that pass the thresholds over `calm`, and what the gates on length said."""
     n = rough.size
     enter = max(float(np.log2(_ENTER_TIMES)), _ENTER * spread)
@@ -134,7 +211,7 @@ def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple
     longest = max((stop - start for start, stop in closed), default=0)
     limit = min(_LONGEST * period, n // _LONGEST_SHARE)
     kept = [
-        ErraticStretch(*run, statistic=2.0**size, threshold=2.0**enter)
+        Excursion(*run, statistic=2.0**size, threshold=2.0**enter)
         for run, size in sorted(sizes.items())
         if run[1] - run[0] <= (limit if run in closed else min(limit, _OPEN * longest))
     ]
@@ -143,12 +220,12 @@ def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple
     return kept, [said] if left else []
 
 
-def _without_smear(found: list[ErraticStretch], distance: Floats, calm: Floats, period: int) -> list[ErraticStretch]:
+def _without_smear(found: list[Excursion], distance: Floats, calm: Floats, period: int) -> list[Excursion]:
     """`found` less the rows at their ends that are calm: a window of a cycle sees a stretch half a cycle too early."""
     near = running_mean(distance, period // _STEPS // 2, 1) > 2.0**calm
     cut = []
     for one in found:
         inside = one.start + np.flatnonzero(near[one.start : one.stop])
         if inside.size:
-            cut.append(ErraticStretch(int(inside[0]), int(inside[-1]) + 1, one.statistic, one.threshold))
+            cut.append(Excursion(int(inside[0]), int(inside[-1]) + 1, one.statistic, one.threshold))
     return cut

@@ -116,7 +116,7 @@ def clean_column(
         rest = x.copy()
         for block in blocks:
             rest[block.start : block.stop] -= block.size
-        erratic, said = find_erratic_stretches(rest, wrong, periods[0])
+        erratic, said = find_erratic_stretches(rest, wrong, periods)
         away = find_level_excursions(rest, wrong, model.seasonal.sum(axis=1), periods[0])
         guards += said
         changes += [Change(e.start, e.stop, "erratic stretch", e.statistic, e.threshold) for e in erratic]

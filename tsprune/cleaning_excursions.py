@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tsprune.kernels.excursions import bridge_roughness, reach_above, running_mean, running_quantile
 from tsprune.kernels.hampel import running_median
+from tsprune.kernels.seasonal_smoothing import phase_medians
 
 __all__ = ["Excursion", "find_erratic_stretches", "find_level_excursions"]
 
@@ -28,13 +29,14 @@ _CALM = 0.1587  # share of a normal variable below mean - 1 standard deviation: 
 _CALMEST = 0.0228  # ... below mean - 2: the distance of the two is one standard deviation of calm
 _ENTER, _LEAVE = 5.0, 2.5  # standard deviations of calm above it
 _ENTER_TIMES, _LEAVE_TIMES = 5.0, 2.0  # as rough as calm, at least
-_CALM_AT_LEAST = 0.5  # of the typical roughness of the record: a sensor that rests at a bound says nothing of calm
-_ONE_ROW = 6  # no row counts for more than a sixth of a calm cycle: spikes and steps are not stretches
+_CALM_AT_LEAST = 0.5  # of the typical roughness: a sensor at rest on a bound, or a record mostly wild, has no calm
+_ONE_ROW = 6  # no row counts for more than a sixth of a calm cycle: spikes and steps are not stretches ...
+_ONE_ROW_TIMES = 12.0  # ... or than 12 calm rows, in a cycle of few
 _LONGEST = 20  # cycles, and a fifth of the record: what lasts longer is another regime
 _LONGEST_SHARE = 5
 _OPEN = 2.0  # times the longest stretch that was seen to end: more is not believed of one that reaches an end
-_MOST = 0.5  # of the rows; more is the nature of the series
 _STEADIER = 0.75  # the log scale is taken where the spread of roughness is less than that of the plain scale
+_STEADIER_BY = 0.5  # octaves; the spreads of two steady scales do not matter
 _STEPS = 8  # parts of a cycle: how often calm is looked up, and the window that finds the ends
 
 
@@ -55,37 +57,37 @@ class Excursion:
     threshold: float
 
 
-def find_erratic_stretches(x: Floats, bad: Mask, period: int) -> tuple[list[Excursion], list[str]]:
+def find_erratic_stretches(x: Floats, bad: Mask, periods: tuple[int, ...]) -> tuple[list[Excursion], list[str]]:
     """Return the erratic stretches of `x` (n_timepoints,), NaN = missing, in order, and what the gates said.
 
-    `bad` rows (n_timepoints,) have no say.
-
-    Records of fewer than 60 cycles, or of fewer than 24 rows a cycle, have none.
+    `bad` rows (n_timepoints,) have no say. Records of fewer than 60 cycles, or of fewer than 24 rows a cycle, have none.
 
     Roughness is the mean distance, over one cycle, of every row from the line between its neighbours a 24th of a
     cycle before and after, on a log scale; calm is the lower sixth of it among the 30 cycles on either side. A stretch
     is entered where roughness is five times that of calm and five standard deviations of calm above it, and left
-    where it is no longer twice and 2.5. It must be left again: one that reaches the first or the last row
-    counts only if stretches half as long were seen to end.
+    where it is no longer twice and 2.5; the rhythm that roughness has in the longest of `periods` (busy weekdays, calm
+    weekends) is taken off. It must be left again: one that reaches the first or the last row counts only if stretches
+    half as long were seen to end.
     """
+    period = periods[0]
     y = _long_record(x, bad, period)
     if y is None:
         return [], []
     scale = _steadier_scale(y, period)
     distance = bridge_roughness(scale, period // 24)
     rough = _log_mean(distance, period)
-    typical = float(np.nanmedian(rough))
-    if not np.isfinite(typical):
+    if not np.isfinite(rough).any():
         return [], []
+    rhythm = _rhythm(rough, periods)
+    rough = rough - rhythm
+    typical = float(np.nanmedian(rough))
     calm = _calm(rough, period)
     spread = -float(np.nanquantile(rough - calm, _CALMEST))
     calm = np.maximum(calm, typical + np.log2(_CALM_AT_LEAST))
-    rough = _log_mean(np.minimum(distance, 2.0**calm * (period / _ONE_ROW)), period)
+    most = 2.0 ** (calm + rhythm) * max(period / _ONE_ROW, _ONE_ROW_TIMES)
+    rough = _log_mean(np.minimum(distance, most), period) - rhythm
     found, said = _stretches(rough, calm, max(0.0, spread), period)
-    found = _without_smear(found, distance, calm, period)
-    if sum(one.stop - one.start for one in found) > _MOST * x.size:
-        return [], [f"more than {_MOST:.0%} of the record is erratic, which is its nature: it is left as it is"]
-    return found, said
+    return _without_smear(found, distance, calm + rhythm, period), said
 
 
 def find_level_excursions(x: Floats, bad: Mask, seasonal: Floats, period: int) -> list[Excursion]:
@@ -93,23 +95,25 @@ def find_level_excursions(x: Floats, bad: Mask, seasonal: Floats, period: int) -
 
     Records are those of `find_erratic_stretches`; `seasonal` (n_timepoints,) is taken off. For spans of 1, 2, 4, 8 and
     16 cycles, the departure of a span is how far its median lies outside the levels of the cycles before and after
-    it, so that slopes and lasting steps have none. A span counts whose departure is 15 times the usual one, the 90 %
-    point of the record's own for spans that long or shorter, and that ends within an eighth of a cycle: what flows or
-    heats and cools goes back by and by.
+    it, so that slopes and lasting steps have none. A span counts whose departure is 15 times the usual one (the 90 %
+    point of the record's own for spans that long or shorter, or the scatter within the cycle), and that ends within an
+    eighth of a cycle: what flows or heats and cools goes back by and by.
     """
     y = _long_record(x, bad, period)
     if y is None:
         return []
     scale = _steadier_scale(y, period)
-    scale = scale - seasonal if scale is y else scale
-    t, known = np.arange(y.size), np.isfinite(scale)
-    near = running_median(np.interp(t, t[known], scale[known]), period // 16)
+    if scale is y:
+        scale = scale - seasonal
+    else:
+        scale = scale - np.resize(phase_medians(scale - running_median(scale, period // 2), period), y.size)
+    scale = _without_gaps(scale)
+    near = running_median(scale, period // 16)
     step = max(1, period // _STEPS)
-    level = running_median(scale, period // 2)[::step]
-    places = np.arange(level.size)
-    level = np.interp(places, places[np.isfinite(level)], level[np.isfinite(level)])
+    level = running_median(scale, period // 2)
+    usual = float(np.median(np.abs(scale - level)))
+    level = level[::step]
     limit = min(_LONGEST * period, y.size // _LONGEST_SHARE)
-    usual = float(np.median(np.abs(np.diff(level))))
     spans: list[tuple[float, int, float, float, float]] = []
     for cycles in _SPANS:
         if cycles * period > limit:
@@ -151,6 +155,12 @@ def _departures(level: Floats, span: int, cycle: int) -> tuple[Floats, Floats]:
     return np.where(departure > 0.0, high, low), departure
 
 
+def _without_gaps(x: Floats) -> Floats:
+    """`x` (n_timepoints,) with straight lines over its gaps."""
+    t, known = np.arange(x.size), np.isfinite(x)
+    return np.interp(t, t[known], x[known])
+
+
 def _long_record(x: Floats, bad: Mask, period: int) -> Floats | None:
     """`x` (n_timepoints,) without `bad` rows and lone spikes; None where the record is too short or too coarse."""
     if period < _FINEST or x.size < _FEWEST_CYCLES * period:
@@ -163,7 +173,7 @@ def _log_mean(distance: Floats, period: int) -> Floats:
     """Log2 of the mean of `distance` over one cycle around every row (n_timepoints,); NaN without half of its rows."""
     mean = running_mean(distance, period // 2, period // 4)
     positive = mean[mean > 0.0]
-    least = float(np.quantile(positive, 0.01)) if positive.size else np.nan
+    least = float(np.quantile(positive, 0.01)) if positive.size else 1.0
     return np.asarray(np.log2(np.maximum(mean, least)))
 
 
@@ -177,7 +187,7 @@ def _steadier_scale(y: Floats, period: int) -> Floats:
     for scale in (y, logs):
         rough = _log_mean(np.abs(np.diff(scale, prepend=np.nan)), period)
         spreads.append(float(np.ptp(np.nanquantile(rough, [0.1, 0.9]))))
-    return logs if spreads[1] < _STEADIER * spreads[0] else y
+    return logs if spreads[1] < min(_STEADIER * spreads[0], spreads[0] - _STEADIER_BY) else y
 
 
 def _calm(rough: Floats, period: int) -> Floats:
@@ -186,6 +196,14 @@ def _calm(rough: Floats, period: int) -> Floats:
     places = np.arange(0, rough.size, step)
     level = running_quantile(rough[places], _NEIGHBOURHOOD * period // step, _CALM)
     return np.interp(np.arange(rough.size), places, level)
+
+
+def _rhythm(rough: Floats, periods: tuple[int, ...]) -> Floats:
+    """What roughness (n_timepoints,), in log2, has in common with that of other seasons; 0 with one period."""
+    if len(periods) == 1:
+        return np.zeros(rough.size)
+    season = phase_medians(rough, periods[-1])
+    return np.resize(season - np.median(season), rough.size)
 
 
 def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple[list[Excursion], list[str]]:
@@ -211,18 +229,18 @@ def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple
     longest = max((stop - start for start, stop in closed), default=0)
     limit = min(_LONGEST * period, n // _LONGEST_SHARE)
     kept = [
-        Excursion(*run, statistic=2.0**size, threshold=2.0**enter)
+        Excursion(*run, statistic=2.0**size, threshold=max(_ENTER_TIMES, 2.0 ** (_ENTER * spread)))
         for run, size in sorted(sizes.items())
         if run[1] - run[0] <= (limit if run in closed else min(limit, _OPEN * longest))
     ]
     left = len(sizes) - len(kept)
-    said = f"{left} rough stretches are left alone: too long for a fault, or not seen to end"
+    said = f"erratic stretches left alone, too long for a fault or not seen to end: {left}"
     return kept, [said] if left else []
 
 
 def _without_smear(found: list[Excursion], distance: Floats, calm: Floats, period: int) -> list[Excursion]:
     """`found` less the rows at their ends that are calm: a window of a cycle sees a stretch half a cycle too early."""
-    near = running_mean(distance, period // _STEPS // 2, 1) > 2.0**calm
+    near = running_mean(distance, period // _STEPS // 2, 1) > _LEAVE_TIMES * 2.0**calm
     cut = []
     for one in found:
         inside = one.start + np.flatnonzero(near[one.start : one.stop])

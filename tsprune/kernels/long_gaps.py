@@ -23,7 +23,7 @@ def _normal_equations(a: Floats, phi: Floats, v: Floats, rows: Integers) -> tupl
     band, right = np.zeros((size, order)), np.zeros(size)
     for k in range(size):
         band[k, 0] = 1e-9 * v[rows[k]]
-    for t in range(rows[0], last):
+    for t in range(rows[0] if rows[0] >= order else 0, last):  # the first rows are mirrored
         known, touched = 0.0, False
         for j in range(order):
             row = abs(t - j)

@@ -30,8 +30,8 @@ _CALMEST = 0.0228  # ... below mean - 2: the distance of the two is one standard
 _ENTER, _LEAVE = 5.0, 2.5  # standard deviations of calm above it
 _ENTER_TIMES, _LEAVE_TIMES = 5.0, 2.0  # as rough as calm, at least
 _CALM_AT_LEAST = 0.5  # of the typical roughness: a sensor at rest on a bound, or a record mostly wild, has no calm
-_ONE_ROW = 6  # no row counts for more than a sixth of a calm cycle: spikes and steps are not stretches ...
-_ONE_ROW_TIMES = 12.0  # ... or than 12 calm rows, in a cycle of few
+_FEWEST_ROWS = 96  # to average roughness over, in whole cycles: of fewer rows, a few large ones make the mean
+_ONE_ROW = 6  # no row counts for more than a sixth of those, were they calm: spikes and steps are not stretches
 _LONGEST = 20  # cycles, and a fifth of the record: what lasts longer is another regime
 _LONGEST_SHARE = 5
 _OPEN = 2.0  # times the longest stretch that was seen to end: more is not believed of one that reaches an end
@@ -60,22 +60,24 @@ class Excursion:
 def find_erratic_stretches(x: Floats, bad: Mask, periods: tuple[int, ...]) -> tuple[list[Excursion], list[str]]:
     """Return the erratic stretches of `x` (n_timepoints,), NaN = missing, in order, and what the gates said.
 
-    `bad` rows (n_timepoints,) have no say. Records of fewer than 60 cycles, or of fewer than 24 rows a cycle, have none.
+    `bad` rows (n_timepoints,) have no say. Records of fewer than 60 cycles, or of cycles of fewer than 24 rows,
+    have none.
 
-    Roughness is the mean distance, over one cycle, of every row from the line between its neighbours a 24th of a
-    cycle before and after, on a log scale; calm is the lower sixth of it among the 30 cycles on either side. A stretch
-    is entered where roughness is five times that of calm and five standard deviations of calm above it, and left
-    where it is no longer twice and 2.5; the rhythm that roughness has in the longest of `periods` (busy weekdays, calm
-    weekends) is taken off. It must be left again: one that reaches the first or the last row counts only if stretches
-    half as long were seen to end.
+    Roughness is the mean distance, over one cycle and at least 96 rows, of every row from the line between its
+    neighbours a 24th of a cycle before and after, on a log scale; calm is the lower sixth of it among the 30 cycles on
+    either side. A stretch is entered where roughness is five times that of calm and five standard deviations of calm
+    above it, and left where it is no longer twice and 2.5; the rhythm that roughness has in the longest of `periods`
+    (busy weekdays, calm weekends) is taken off. It must be left again: one that reaches the first or the last row counts
+    only if stretches half as long were seen to end.
     """
     period = periods[0]
     y = _long_record(x, bad, period)
     if y is None:
         return [], []
-    scale = _steadier_scale(y, period)
+    window = period * -(-_FEWEST_ROWS // period)
+    scale = _steadier_scale(y, window)
     distance = bridge_roughness(scale, period // 24)
-    rough = _log_mean(distance, period)
+    rough = _log_mean(distance, window)
     if not np.isfinite(rough).any():
         return [], []
     rhythm = _rhythm(rough, periods)
@@ -84,10 +86,9 @@ def find_erratic_stretches(x: Floats, bad: Mask, periods: tuple[int, ...]) -> tu
     calm = _calm(rough, period)
     spread = -float(np.nanquantile(rough - calm, _CALMEST))
     calm = np.maximum(calm, typical + np.log2(_CALM_AT_LEAST))
-    most = 2.0 ** (calm + rhythm) * max(period / _ONE_ROW, _ONE_ROW_TIMES)
-    rough = _log_mean(np.minimum(distance, most), period) - rhythm
-    found, said = _stretches(rough, calm, max(0.0, spread), period)
-    return _without_smear(found, distance, calm + rhythm, period), said
+    rough = _log_mean(np.minimum(distance, 2.0 ** (calm + rhythm) * window / _ONE_ROW), window) - rhythm
+    found, said = _stretches(rough, calm, max(0.0, spread), period, window)
+    return _without_smear(found, distance, calm + rhythm, window), said
 
 
 def find_level_excursions(x: Floats, bad: Mask, seasonal: Floats, period: int) -> list[Excursion]:
@@ -169,15 +170,15 @@ def _long_record(x: Floats, bad: Mask, period: int) -> Floats | None:
     return y if np.isfinite(y).sum() >= _FEWEST_CYCLES * period else None
 
 
-def _log_mean(distance: Floats, period: int) -> Floats:
-    """Log2 of the mean of `distance` over one cycle around every row (n_timepoints,); NaN without half of its rows."""
-    mean = running_mean(distance, period // 2, period // 4)
+def _log_mean(distance: Floats, window: int) -> Floats:
+    """Log2 of the mean of `distance` over `window` rows (n_timepoints,); NaN without a quarter of them."""
+    mean = running_mean(distance, window // 2, window // 4)
     positive = mean[mean > 0.0]
     least = float(np.quantile(positive, 0.01)) if positive.size else 1.0
     return np.asarray(np.log2(np.maximum(mean, least)))
 
 
-def _steadier_scale(y: Floats, period: int) -> Floats:
+def _steadier_scale(y: Floats, window: int) -> Floats:
     """`y` (n_timepoints,) or, where roughness in proportion to the level is far steadier, its logarithm."""
     least = float(np.nanquantile(y, 0.01))
     if least <= 0.0:
@@ -185,7 +186,7 @@ def _steadier_scale(y: Floats, period: int) -> Floats:
     logs = np.log(np.maximum(y, least))
     spreads = []
     for scale in (y, logs):
-        rough = _log_mean(np.abs(np.diff(scale, prepend=np.nan)), period)
+        rough = _log_mean(np.abs(np.diff(scale, prepend=np.nan)), window)
         spreads.append(float(np.ptp(np.nanquantile(rough, [0.1, 0.9]))))
     return logs if spreads[1] < min(_STEADIER * spreads[0], spreads[0] - _STEADIER_BY) else y
 
@@ -206,7 +207,9 @@ def _rhythm(rough: Floats, periods: tuple[int, ...]) -> Floats:
     return np.resize(season - np.median(season), rough.size)
 
 
-def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple[list[Excursion], list[str]]:
+def _stretches(
+    rough: Floats, calm: Floats, spread: float, period: int, window: int
+) -> tuple[list[Excursion], list[str]]:
     """The runs of `rough` (n_timepoints,) that pass the thresholds over `calm`, and what the gates on length said."""
     n = rough.size
     enter = max(float(np.log2(_ENTER_TIMES)), _ENTER * spread)
@@ -224,7 +227,7 @@ def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple
         if excess[peak] >= enter:  # the calm at the peak is the measure of all of the stretch
             run = reach_above(rough, peak, calm[peak] + leave)
             sizes[run] = max(float(excess[peak]), sizes.get(run, 0.0))
-    edge = period // 2
+    edge = window // 2
     closed = {run for run in sizes if run[0] > edge and run[1] < n - edge}
     longest = max((stop - start for start, stop in closed), default=0)
     limit = min(_LONGEST * period, n // _LONGEST_SHARE)
@@ -238,9 +241,9 @@ def _stretches(rough: Floats, calm: Floats, spread: float, period: int) -> tuple
     return kept, [said] if left else []
 
 
-def _without_smear(found: list[Excursion], distance: Floats, calm: Floats, period: int) -> list[Excursion]:
-    """`found` less the rows at their ends that are calm: a window of a cycle sees a stretch half a cycle too early."""
-    near = running_mean(distance, period // _STEPS // 2, 1) > _LEAVE_TIMES * 2.0**calm
+def _without_smear(found: list[Excursion], distance: Floats, calm: Floats, window: int) -> list[Excursion]:
+    """`found` less the rows at their ends that are calm: the mean sees a stretch half a window too early."""
+    near = running_mean(distance, window // _STEPS // 2, 1) > _LEAVE_TIMES * 2.0**calm
     cut = []
     for one in found:
         inside = one.start + np.flatnonzero(near[one.start : one.stop])

@@ -67,8 +67,8 @@ def find_erratic_stretches(x: Floats, bad: Mask, periods: tuple[int, ...]) -> tu
     neighbours a 24th of a cycle before and after, on a log scale; calm is the lower sixth of it among the 30 cycles on
     either side. A stretch is entered where roughness is five times that of calm and five standard deviations of calm
     above it, and left where it is no longer twice and 2.5; the rhythm that roughness has in the longest of `periods`
-    (busy weekdays, calm weekends) is taken off. It must be left again: one that reaches the first or the last row counts
-    only if stretches half as long were seen to end.
+    (busy weekdays, calm weekends) is taken off. It must be left again: one that reaches the first or the last row
+    counts only if stretches half as long were seen to end.
     """
     period = periods[0]
     y = _long_record(x, bad, period)

@@ -190,7 +190,7 @@ def test_a_record_with_too_few_values_has_none() -> None:
     gone = y.copy()
     gone[200:900], gone[1200:2200] = np.nan, np.nan
     assert stretches(gone) == []
-    thin = np.where(np.arange(N) % 5 == 0, y, np.nan)  # no row has both neighbours in most cycles
+    thin = np.where(np.arange(N) % 5 == 1, y, np.nan)  # no row has both neighbours in most cycles
     assert stretches(thin) == []
 
 
@@ -229,6 +229,13 @@ def test_a_level_apart_that_is_back_at_once_is_found(size: float, length: int) -
     assert abs(found.start - 1000) <= 3
     assert abs(found.stop - 1000 - length) <= 3
     assert found.statistic > found.threshold == 15.0
+
+
+def test_a_level_apart_is_found_in_a_record_too_short_for_the_longest_spans() -> None:
+    y = record(21, n=70 * PERIOD)
+    y[1000:1100] += 8.0
+    (found,) = levels(y)
+    assert abs(found.start - 1000) <= 3
 
 
 def test_what_goes_back_by_and_by_is_the_series_own() -> None:

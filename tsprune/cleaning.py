@@ -1,7 +1,7 @@
 """SeriesCleaner: repairs what is broken in a series before it is forecast, and leaves alone what is not.
 
-Gaps are filled; values out of bounds, flat-lined stretches, spikes and bursts are replaced; temporary level shifts are
-moved back. Every change carries its evidence, and the gates say when and why they held the cleaner back.
+Gaps are filled; values out of bounds, flat-lined and erratic stretches, spikes and bursts are replaced; temporary level
+shifts are moved back. Every change carries its evidence, and the gates say when and why they held the cleaner back.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.cleaning_excursions import find_erratic_stretches, find_level_excursions
 from tsprune.cleaning_flat import flat_runs
 from tsprune.cleaning_levels import LevelBlock, find_lasting_shifts
 from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
@@ -111,6 +112,20 @@ def clean_column(
     for patch in patches:
         changes.append(Change(patch.start, patch.stop, patch.kind, patch.statistic, patch.threshold, patch.size))
         wrong[patch.start : patch.stop] = True
+    if model is not None and periods:
+        rest = x.copy()
+        for block in blocks:
+            rest[block.start : block.stop] -= block.size
+        erratic, said = find_erratic_stretches(rest, wrong, periods)
+        away = find_level_excursions(rest, wrong, model.seasonal.sum(axis=1), periods[0])
+        guards += said
+        changes += [Change(e.start, e.stop, "erratic stretch", e.statistic, e.threshold) for e in erratic]
+        moved = level_shift == "repair"
+        changes += [Change(e.start, e.stop, "level excursion", e.statistic, e.threshold, repaired=moved) for e in away]
+        for found in erratic + (away if moved else []):
+            wrong[found.start : found.stop] = True
+        if erratic or away:
+            model = fit_model(rest, wrong, periods)
     offset, shifted = np.zeros(n), np.zeros(n, bool)
     for block in blocks:
         repaired = level_shift != "report"

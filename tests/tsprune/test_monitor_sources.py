@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import io
 import json
 import resource
 import signal
@@ -15,10 +16,13 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from servers import binary, free_port, started
+
+from tsprune.cli import main
 
 COMMAND = [sys.executable, "-c", "from tsprune.cli import main; main()", "monitor"]
 PRIME = ("--prime", "60", "--false-alarm-rate", "0.02", "--per-day", "0")
@@ -34,9 +38,22 @@ def records(n: int = 120) -> list[dict[str, object]]:
     ]
 
 
-def call(*args: str, stdin: bytes | None = None, **kwargs: object) -> tuple[int, str, str]:
-    done = subprocess.run([*COMMAND, *args], input=stdin, capture_output=True, timeout=120, check=False, **kwargs)  # type: ignore[call-overload]
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+def call(*args: str) -> tuple[int, str, str]:
+    """The command in this process: status, standard output, standard error; the handlers of signals are put back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as caught:
+            main(["monitor", *args])
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return int(caught.value.code or 0), out.getvalue(), err.getvalue()
+
+
+def process(*args: str, **kwargs: Any) -> subprocess.Popen[bytes]:
+    """The command in a process of its own."""
+    return subprocess.Popen([*COMMAND, *args], **kwargs)
 
 
 def places(folder: Path) -> list[str]:
@@ -142,24 +159,26 @@ def test_csv_and_standard_input(tmp_path: Path) -> None:
     assert without_line(readings(folder)) == without_line(expected)
     folder = tmp_path / "pipe"
     folder.mkdir()
-    assert call("-", *places(folder), *PRIME, stdin=write(tmp_path).read_bytes())[0] == 0
+    with process("-", *places(folder), *PRIME, stdin=subprocess.PIPE) as running:
+        running.communicate(write(tmp_path).read_bytes(), timeout=120)
+    assert running.returncode == 0
     assert readings(folder) == expected
 
 
 def test_a_silent_pipe_is_committed_and_can_be_stopped(tmp_path: Path) -> None:
     lines = write(tmp_path).read_bytes()
-    with subprocess.Popen([*COMMAND, "-", *places(tmp_path), *PRIME], stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        process.stdin.write(lines)
-        process.stdin.flush()
+    with process("-", *places(tmp_path), *PRIME, stdin=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        running.stdin.write(lines)
+        running.stdin.flush()
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:  # the sender says nothing more, and keeps the pipe open
             if (tmp_path / "out.jsonl").exists() and len(readings(tmp_path)) == 60:
                 break
             time.sleep(0.1)
         assert len(readings(tmp_path)) == 60
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=60) == 0
 
 
 def test_prometheus_in_and_out(tmp_path: Path) -> None:
@@ -170,12 +189,12 @@ def test_prometheus_in_and_out(tmp_path: Path) -> None:
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: monitor, static_configs: [{{targets: ['127.0.0.1:{page}']}}]}}]\n"
     )
-    out = [*COMMAND, str(write(tmp_path)), *places(tmp_path), *PRIME, "--follow", "--metrics-port", str(page)]
+    follow = (*PRIME, "--follow", "--metrics-port", str(page))
     command = [server, f"--config.file={settings}", f"--storage.tsdb.path={tmp_path / 'data'}",
                f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
-    with subprocess.Popen(out) as process, started(command, port):
+    with process(str(write(tmp_path)), *places(tmp_path), *follow) as running, started(command, port):
         try:
-            query = f"http://127.0.0.1:{port}/api/v1/query?query=tsprune_readings_total"
+            query = f"http://127.0.0.1:{port}/api/v1/query?query=tsprune_readings_total%3E0"
             found: list[object] = []
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline and not found:
@@ -194,8 +213,8 @@ def test_prometheus_in_and_out(tmp_path: Path) -> None:
             assert status == 2
             assert "Traceback" not in stderr
         finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=60) == 0
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(timeout=60) == 0
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -298,21 +317,22 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 
-    status, _, stderr = call(source, *places(tmp_path), *PRIME, preexec_fn=little_room)
-    assert status == 2
-    assert "Traceback" not in stderr
+    with process(source, *places(tmp_path), *PRIME, stderr=subprocess.PIPE, preexec_fn=little_room) as running:
+        _, stderr = running.communicate(timeout=120)
+    assert running.returncode == 2
+    assert b"Traceback" not in stderr
     assert call(source, *places(tmp_path), *PRIME)[0] == 0
     assert readings(tmp_path) == expected
 
 
 def test_a_second_process_on_the_same_state_is_refused(tmp_path: Path) -> None:
     source = str(write(tmp_path))
-    with subprocess.Popen([*COMMAND, source, *places(tmp_path), *PRIME, "--follow"]) as process:
+    with process(source, *places(tmp_path), *PRIME, "--follow") as running:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (tmp_path / "out.jsonl").exists():
             time.sleep(0.1)
         status, _, stderr = call(source, *places(tmp_path), *PRIME)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=60) == 0
     assert status == 2
     assert "is another `tsprune monitor` running on it?" in stderr

@@ -25,7 +25,6 @@ Integers = NDArray[np.int64]
 
 _RATE_LEVEL = 0.1
 _KEEP, _DROP = 0.9, 1.0  # a season is kept below, dropped above this ratio of its error to the plain one
-_KEEP_WEEK = 0.8  # the second season must be worth more
 _PERSISTENT = 32.0
 _MOST_VALUE = 1e150  # the views see nothing beyond: squares of it and sums of those are still finite
 VIEW_WEIGHT = 0.85  # evidence of every view but the value itself: their number is the number of chances to be wrong
@@ -90,7 +89,7 @@ def _follow_week(row: Floats, value: float, typical: float, beyond: float, horiz
     row[at.M_ERROR_WEEK] += rate * (min(abs(value - typical - beyond), bound) - row[at.M_ERROR_WEEK])
     row[at.M_WEEKS_TESTED] += 1.0
     kept = row[at.M_WEEK_KEPT] > 0.0
-    limit = _DROP if kept else _KEEP_WEEK
+    limit = _DROP if kept else _KEEP
     row[at.M_WEEK_KEPT] = (
         1.0 if row[at.M_WEEKS_TESTED] >= tests and row[at.M_ERROR_WEEK] < limit * row[at.M_ERROR_DAY] else 0.0
     )

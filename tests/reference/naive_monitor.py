@@ -53,3 +53,33 @@ def naive_onset(evidence: list[float], episode: int) -> list[float]:
     return [
         value if value > max([0.0, *evidence[max(0, k - episode) : k]]) else 0.0 for k, value in enumerate(evidence)
     ]
+
+
+def _deviations(block: np.ndarray) -> np.ndarray:
+    """Columns less their medians in standard deviations, at most 8; missing and constant ones 0."""
+    spread = np.nanstd(block, axis=0)
+    return np.nan_to_num(np.clip((block - np.nanmedian(block, axis=0)) / np.where(spread > 0, spread, 1.0), -8, 8))
+
+
+def _concentration(z: np.ndarray) -> np.ndarray:
+    """Inverse of the ridged correlations."""
+    return np.linalg.inv(z.T @ z / len(z) + (0.05 + z.shape[1] / len(z)) * np.eye(z.shape[1]))
+
+
+def naive_unexplained(sample: np.ndarray) -> np.ndarray:
+    """What the other metrics do not explain of each, for the two halves of the columns."""
+    found = []
+    for block in np.split(sample, 2, axis=1):
+        z = _deviations(block)
+        inverse = _concentration(z)
+        found.append(z @ inverse / np.sqrt(np.diag(inverse)))
+    return np.hstack(found)
+
+
+def naive_regression_residual(sample: np.ndarray, metric: int) -> np.ndarray:
+    """Ridge regression of one column of the first half on the others of that half: its residuals."""
+    z = _deviations(np.split(sample, 2, axis=1)[0])
+    others = np.delete(z, metric, axis=1)
+    ridge = (0.05 + z.shape[1] / len(z)) * len(z) * np.eye(others.shape[1])
+    weights = np.linalg.solve(others.T @ others + ridge, others.T @ z[:, metric])
+    return z[:, metric] - others @ weights

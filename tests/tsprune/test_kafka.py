@@ -98,7 +98,7 @@ def test_passing_trouble_is_waited_out_and_lasting_trouble_is_raised(cluster):
     source._client = Scripted([error(error._TRANSPORT, "", False, True), error(error._AUTHENTICATION, "", True)])
     lines = source.lines(Progress())
     assert next(lines) is None
-    with pytest.raises(confluent_kafka.KafkaException):
+    with pytest.raises(ConnectionError, match="must answer"):
         next(lines)
     source._client = Scripted([], partitions=())
     with pytest.raises(InvalidParameterError, match="exist"):

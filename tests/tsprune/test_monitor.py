@@ -284,6 +284,98 @@ def test_many_metrics_a_little_off_at_once_are_an_anomaly() -> None:
     assert not alone["is_anomaly"].iloc[400]
 
 
+def broken(n: int = 2000, seed: int = 0) -> tuple[pd.DataFrame, slice]:
+    """Five metrics that move together; in some rows one of them has the values of another time."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, 2)) @ rng.normal(size=(2, 5)) + 0.2 * rng.normal(size=(n, 5))
+    where = slice(n - 200, n - 185)
+    values[where, 1] = values[300:315, 1]
+    index = pd.date_range("2024-03-01", periods=n, freq="5min", name="time")
+    return pd.DataFrame(values, index=index, columns=list("abcde")), where
+
+
+def test_a_relation_that_breaks_is_seen_where_every_metric_is_ordinary() -> None:
+    frame, where = broken()
+    monitor = StreamMonitor().prime(frame[:1000])
+    found = [monitor.update(when, values) for when, values in rows(frame[1000:])]
+    p_values = np.array([reading.p_value for reading in found])
+    inside = np.zeros(len(found), dtype=bool)
+    inside[where.start - 1000 : where.stop - 1000] = True
+    assert (p_values[inside] < 0.01).mean() > 10 * (p_values[~inside] < 0.01).mean()
+    worst = int(np.where(inside, p_values, 1.0).argmin())
+    assert p_values[worst] < 0.002
+    assert found[worst].explain()["relation"].idxmax() == "b"
+    assert found[worst].explain()["relation"].sum() > 0.8
+    alone = StreamMonitor().prime(frame[["b"]][:1000]).update_many(frame[["b"]][1000:])
+    assert (alone["p_value"][inside] >= 0.01).all()
+    changes = monitor.diff().query("part == 'relation'")
+    assert set(changes["metric"]) == set("abcde")
+    assert changes["time"].iloc[0] == frame.index[511]  # the first forest
+    assert monitor.counts_["forests"] == 2
+    assert monitor.counts_["repruned"] >= 1
+
+
+def test_growing_forests_depend_on_nothing_but_the_rows(tmp_path: Path) -> None:
+    frame, _ = broken(1300)
+    frame.iloc[400:420, 2] = np.nan
+    whole = StreamMonitor().prime(frame[:500])
+    expected = whole.update_many(frame[500:])
+    other = StreamMonitor().prime(frame[:500])
+    parts = []
+    for cut in (slice(500, 511), slice(511, 512), slice(512, 1023), slice(1023, 1300)):
+        other.save(tmp_path / "state")
+        other = StreamMonitor.load(tmp_path / "state")
+        parts.append(other.update_many(frame[cut]))
+    pd.testing.assert_frame_equal(pd.concat(parts), expected, check_exact=True, check_freq=False)
+    assert expected["repruned"].iloc[12]  # the row after the first forest
+    assert other.to_bytes() == whole.to_bytes()
+
+
+def test_the_sample_spans_the_horizon_in_bounded_memory() -> None:
+    frame, _ = broken(2600)
+    monitor = StreamMonitor(horizon=1100).prime(frame)
+    assert monitor.counts_["forests"] == 5  # after 512, 1024, 1536, 2048 and 2560 rows: one of two, newer half
+    assert monitor._forest.sample.shape == (512, 10)
+
+
+def test_metrics_that_never_move_have_no_relations() -> None:
+    index = pd.date_range("2024-03-01", periods=700, freq="5min", name="time")
+    monitor = StreamMonitor().prime(pd.DataFrame({"a": 1.0, "b": 2.0}, index=index))
+    assert monitor.counts_["forests"] == 0
+    reading = monitor.update(index[-1] + STEP, {"a": 1.0, "b": 9.0})
+    assert reading.p_value < 0.01
+
+
+def test_adopting_begins_the_relations_anew(tmp_path: Path) -> None:
+    frame, _ = broken(1300)
+    monitor = StreamMonitor(new_metrics="adopt").prime(frame[["a", "b"]][:600])
+    assert monitor.counts_["forests"] == 1
+    monitor.update_many(frame[["a", "b", "c"]][600:1200])
+    assert monitor.counts_["forests"] == 2
+    assert set(monitor.diff().query("part == 'relation'")["metric"]) == {"a", "b", "c"}
+    refused = frame[["a", "b", "c", "d"]][1100:]
+    with pytest.raises(InvalidRecordError, match="later"):
+        monitor.update_many(refused)
+    assert monitor.names_ == ("a", "b", "c")  # a refused frame adopts nothing
+
+
+def test_the_season_of_the_week_is_used_where_it_predicts() -> None:
+    index = pd.date_range("2024-01-01", periods=24 * 56, freq="h", name="time")
+    rng = np.random.default_rng(3)
+    weekend = index.day_of_week >= 5
+    load = 50 + 10 * np.sin(index.hour / 24 * 2 * np.pi) * np.where(weekend, 0.2, 1.0) - 20 * weekend
+    frame = pd.DataFrame({"x": load + rng.normal(0, 1, len(index))}, index=index)
+    monitor = StreamMonitor().prime(frame[: 24 * 28])
+    changes = monitor.diff()
+    assert list(changes.loc[changes["part"] == "week", "kept"]) == [True]
+    assert changes.loc[changes["part"] == "week", "time"].iloc[0] >= index[24 * 14]  # never before two weeks
+    found = monitor.update_many(frame[24 * 28 :])
+    by_day = found["x.seasonal"].groupby(found.index.day_of_week >= 5).mean()
+    assert by_day[False] - by_day[True] == pytest.approx(20, abs=3)
+    noise = pd.DataFrame({"x": 50 + 10 * np.sin(index.hour / 24 * 2 * np.pi) + rng.normal(0, 1, len(index))}, index)
+    assert "week" not in set(StreamMonitor().prime(noise).diff()["part"])
+
+
 def test_an_outage_is_explained_by_missing_data() -> None:
     frame = table(900)
     monitor = StreamMonitor(AlertPolicy(false_alarm_rate=0.01)).prime(frame[:700])
@@ -407,7 +499,6 @@ def test_state_is_small_and_flat(history: pd.DataFrame) -> None:
     monitor.update_many(table(6000).iloc[700:])
     assert len(monitor.to_bytes()) < 64 * 1024 * len(monitor.names_)
     assert len(monitor.to_bytes()) < 2 * early + 65536
-    assert monitor._metrics.nbytes < 64 * 1024 * len(monitor.names_)
 
 
 def test_the_reading_shows_itself(monitor: StreamMonitor, history: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 from servers import binary, free_port, started, take
 
-from tsprune.exceptions import StoredStateError
+from tsprune.exceptions import InvalidSeriesError, StoredStateError
 from tsprune.streaming.adapters.redis_streams import RedisStream
 from tsprune.streaming.journal import Journal, Progress
 from tsprune.streaming.monitor import StreamMonitor
@@ -115,13 +115,14 @@ def test_another_stream_is_refused(client, port):
 
 
 def test_errors_of_the_server_are_not_hidden(client, port):
-    from redis.exceptions import ResponseError
-
     client.set("metrics", "text")
     source = RedisStream("metrics", port=port)
-    with pytest.raises(ResponseError, match="WRONGTYPE"):
+    with pytest.raises(InvalidSeriesError, match="WRONGTYPE"):
         take(source, Progress())
     source.close()
+    nobody = RedisStream("metrics", port=free_port())
+    with pytest.raises(ConnectionError, match="must answer"):
+        take(nobody, Progress())
 
 
 def test_a_run_that_breaks_off_goes_on(client, port, tmp_path):

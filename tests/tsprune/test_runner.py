@@ -259,7 +259,9 @@ def test_the_live_view_draws_what_it_sees(tmp_path: Path) -> None:
             progress = run.run()
         final = Console(file=io.StringIO(), width=100)
         final.print(view.picture(progress))
-    assert "tsprune monitor" in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "tsprune monitor" in drawn
+    assert "140 readings" in drawn  # the last picture is no old one
     shown = final.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
     assert "140 readings" in shown
     assert "level" in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,14 @@ class OnError(StrEnum):
 
     stop = "stop"
     skip = "skip"
+
+
+class Direction(StrEnum):
+    """Which way a deviation must go."""
+
+    both = "both"
+    up = "up"
+    down = "down"
 
 
 class NewMetrics(StrEnum):
@@ -45,8 +54,16 @@ def monitor(
     prime: Annotated[int, typer.Option(min=1, help="Accepted lines to learn from before the first reading.")] = 500,
     on_error: Annotated[OnError, typer.Option(help="What a refused line does.")] = OnError.stop,
     new_metrics: Annotated[NewMetrics, typer.Option(help="What an unknown name does.")] = NewMetrics.refuse,
-    per_day: Annotated[float, typer.Option(min=0.001, help="Budget of alerts a day.")] = 4.0,
+    per_day: Annotated[float, typer.Option(min=0.0, help="Budget of alerts a day; 0: no budget.")] = 4.0,
     false_alarm_rate: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Share of ordinary points.")] = 1e-3,
+    release: Annotated[float, typer.Option(min=1e-9, max=1.0, help="p-value above which an episode ends.")] = 0.05,
+    min_duration: Annotated[int, typer.Option(min=1, help="Abnormal points in a row before an alert.")] = 1,
+    direction: Annotated[Direction, typer.Option(help="Which way a metric must deviate to alert.")] = Direction.both,
+    min_size: Annotated[float, typer.Option(min=0.0, help="Least deviation that alerts, in deviations.")] = 0.0,
+    horizon: Annotated[int, typer.Option(min=100, help="Rows after which the past is forgotten.")] = 20_000,
+    episode: Annotated[int | None, typer.Option(min=1, max=1024, help="Rows of an abnormal episode.")] = None,
+    season: Annotated[bool, typer.Option(help="Whether seasons may be used where they predict better.")] = True,
+    counter: Annotated[list[str] | None, typer.Option(help="A metric that only counts up; may be repeated.")] = None,
     time_zone: Annotated[
         str | None, typer.Option(help="Zone whose clock the seasons follow, e.g. Europe/Berlin.")
     ] = None,
@@ -72,23 +89,35 @@ def monitor(
 
     if source != "-" and "://" not in source and not Path(source).is_file():
         raise InvalidRecordError(f"INPUT must be a file, - or an address, got {source!r}; check the path.", "shape")
-    policy = AlertPolicy(per_day=per_day, false_alarm_rate=false_alarm_rate)
-    subject = StreamMonitor(policy, time_zone=time_zone, new_metrics=new_metrics.value)
+    _check_apart({"INPUT": source, "--state": state, "--output": output})
+    policy = AlertPolicy(per_day=per_day or None, false_alarm_rate=false_alarm_rate, release=release,
+                         min_duration=min_duration, direction=direction.value, min_size=min_size)  # fmt: skip
+    subject = StreamMonitor(policy, horizon=horizon, episode="auto" if episode is None else episode,
+                            season="auto" if season else None, time_zone=time_zone, counters=tuple(counter or ()),
+                            new_metrics=new_metrics.value)  # fmt: skip
     options: dict[str, Any] = {
-        "prime": prime, "per_day": per_day, "false_alarm_rate": false_alarm_rate, "time_zone": time_zone,
+        "prime": prime, "per_day": per_day, "false_alarm_rate": false_alarm_rate, "release": release,
+        "min_duration": min_duration, "direction": direction.value, "min_size": min_size, "horizon": horizon,
+        "episode": episode, "season": season, "counter": sorted(counter or ()), "time_zone": time_zone,
         "new_metrics": new_metrics.value,
     }  # fmt: skip
-    with Journal(state) as journal:
-        run = MonitorRun(open_source(source, follow=follow), journal, output, subject, prime=prime,
-                         skip=on_error is OnError.skip, options=options)  # fmt: skip
-
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(state))
+        lines = open_source(source, follow=follow)
+        stack.callback(lines.close)
+        run = MonitorRun(lines, journal, output, subject, prime=prime, skip=on_error is OnError.skip,
+                         options=options)  # fmt: skip
         if alerts_to:
             marks = state.with_name(state.name + ".delivered")
-            run.after_commit.append(Outbox(journal, marks, [open_sink(where) for where in alerts_to]))
+            outbox = Outbox(journal, marks, [open_sink(where) for where in alerts_to])
+            run.after_commit.append(outbox)
+            stack.callback(_tell_undelivered, outbox)
         if metrics_port is not None:
             from tsprune.streaming.adapters.prometheus import MetricsPage
 
-            run.listeners.append(MetricsPage(metrics_port))
+            page = MetricsPage(metrics_port)
+            stack.callback(page.close)
+            run.listeners.append(page)
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             run.stopping = True
@@ -98,13 +127,34 @@ def monitor(
         if watch:
             from tsprune.streaming.view import LiveView
 
-            with LiveView(run):
-                progress = run.run()
-        else:
-            progress = run.run()
+            stack.enter_context(LiveView(run))
+        progress = run.run()
     if as_json:
         print(json.dumps(progress.summary()))
     else:
         counts = progress.summary()
         bad = ", ".join(f"{count} {kind}" for kind, count in counts["bad"].items()) or "none"
         print(f"{counts['readings']} readings of {counts['accepted']} accepted lines; refused: {bad}", file=sys.stderr)
+
+
+def _check_apart(paths: dict[str, Any]) -> None:
+    """Raise if two of the files are one: the run would overwrite what it reads."""
+    from detectors.exceptions import InvalidParameterError
+
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        if path == "-" or "://" in str(path):
+            continue
+        here = Path(path).resolve()
+        if here in seen:
+            raise InvalidParameterError(f"{seen[here]} and {name} must be different files, got {str(path)!r} for both.")
+        seen[here] = name
+
+
+def _tell_undelivered(outbox: Any) -> None:
+    """Say which sinks did not take their alerts; these wait in the state for the next run."""
+    for name, failure in sorted(outbox.failures.items()):
+        print(f"tsprune: alerts for {name} wait in the state: {failure}", file=sys.stderr)
+    for sink in outbox.sinks:
+        for line, status in getattr(sink, "refused", ()):
+            print(f"tsprune: {sink.name} refused the alert of line {line} with status {status}", file=sys.stderr)

@@ -2,10 +2,11 @@
 
 The day has 288 slots of five minutes of the wall clock. The values that fall into a slot one after another are one
 visit; when it ends, its mean goes into the table of the slot, which keeps the last seven. The median over them is what
-is typical of that time of day.
+is typical of that time of day. The week has 168 slots of an hour in a table of their own, which keeps the last three
+visits: of how far the metric was from what is typical of the time of day.
 
-The table is a part of a vector, VISITS_SIZE long: slot, sum and count of the visit that goes on, the values, the number
-of visits per slot.
+A table is a part of a vector, VISITS_SIZE or WEEK_SIZE long: slot, sum and count of the visit that goes on, the number
+of visits per slot, the values.
 """
 
 from __future__ import annotations
@@ -16,14 +17,28 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["N_SLOTS", "N_VISITS", "VISITS_SIZE", "slot_median", "visit"]
+__all__ = [
+    "N_HOURS",
+    "N_SLOTS",
+    "N_VISITS",
+    "N_WEEKS",
+    "SLOT",
+    "VISITS_SIZE",
+    "WEEK_SIZE",
+    "slot_median",
+    "visit",
+    "week_median",
+]
 
 Floats = NDArray[np.float64]
 
 N_SLOTS, N_VISITS = 288, 7
-SLOT, SUM, NUMBER, VALUES = 0, 1, 2, 3
-VISITED = VALUES + N_SLOTS * N_VISITS
-VISITS_SIZE = VISITED + N_SLOTS
+N_HOURS, N_WEEKS = 168, 3
+SLOT, SUM, NUMBER, VISITED = 0, 1, 2, 3
+VALUES = VISITED + N_SLOTS
+VISITS_SIZE = VALUES + N_SLOTS * N_VISITS
+WEEK_VALUES = VISITED + N_HOURS
+WEEK_SIZE = WEEK_VALUES + N_HOURS * N_WEEKS
 
 
 @njit(cache=True, error_model="numpy")
@@ -68,13 +83,29 @@ def slot_median(row: Floats, table: int, slot: int, work: Floats) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def visit(row: Floats, table: int, slot: int, value: float) -> None:
+def week_median(row: Floats, table: int, hour: int) -> float:
+    """Return the median of the last visits of an hour of the week; NaN before the second: one week is no season."""
+    n = int(row[table + VISITED + hour])
+    start = table + WEEK_VALUES + hour * N_WEEKS
+    if n < 2:
+        return math.nan
+    a, b = row[start], row[start + 1]
+    if n == 2:
+        return float(0.5 * (a + b))
+    c = row[start + 2]
+    middle: float = max(min(a, b), min(max(a, b), c))
+    return middle
+
+
+@njit(cache=True, error_model="numpy")
+def visit(row: Floats, table: int, slot: int, value: float, n_slots: int, n_visits: int) -> None:
     """Add a value to the visit of a slot; the visit that ends goes into the table as its mean."""
     old = int(row[table + SLOT])
     if old != slot:
         if old >= 0 and row[table + NUMBER] > 0.0:
             visits = int(row[table + VISITED + old])
-            row[table + VALUES + old * N_VISITS + visits % N_VISITS] = row[table + SUM] / row[table + NUMBER]
+            place = table + VISITED + n_slots + old * n_visits + visits % n_visits
+            row[place] = row[table + SUM] / row[table + NUMBER]
             row[table + VISITED + old] = visits + 1.0
         row[table + SLOT], row[table + SUM], row[table + NUMBER] = slot, 0.0, 0.0
     row[table + SUM] += value

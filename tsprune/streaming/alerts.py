@@ -20,7 +20,7 @@ class AlertPolicy:
     """Which readings become alerts.
 
     An episode opens at an alert and stays open until the p-value has been above `release` for a while; an open
-    episode raises no second alert. Alerts beyond the budget are counted (`StreamMonitor.counts["suppressed"]`),
+    episode raises no second alert. Alerts beyond the budget are counted (`StreamMonitor.counts_["suppressed"]`),
     not raised.
 
     Parameters

@@ -79,7 +79,12 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
+        try:
+            self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise StoredStateError(
+                f"the state {str(self.path)!r} must be a file that can be made, got: {error}; check its directory."
+            ) from None
         try:
             self._open()
         except sqlite3.OperationalError as error:
@@ -126,21 +131,28 @@ class Journal:
     ) -> None:
         """Replace what is remembered and add `alerts` (line, time, reading), in one transaction."""
         run = self._connection.execute
-        run("BEGIN IMMEDIATE")
         try:
+            run("BEGIN IMMEDIATE")
             run(
                 "INSERT OR REPLACE INTO run VALUES (1, ?, ?, ?)",
                 (json.dumps(options, sort_keys=True), json.dumps(asdict(progress)), monitor),
             )
             self._connection.executemany("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", alerts)
             run("COMMIT")
+        except sqlite3.Error as error:
+            self._connection.rollback()
+            raise StoredStateError(
+                f"the state {str(self.path)!r} cannot be written: {error}; make room and run again, what was committed "
+                "before is kept."
+            ) from None
         except BaseException:
             self._connection.rollback()
             raise
 
-    def alerts(self) -> list[tuple[int, str, str]]:
-        """Return every alert committed: line, time, the reading as JSON."""
-        return list(self._connection.execute("SELECT line, time, reading FROM alerts ORDER BY line"))
+    def alerts(self, after: int = 0) -> list[tuple[int, str, str]]:
+        """Return the alerts committed for lines beyond `after`: line, time, the reading as JSON."""
+        query = "SELECT line, time, reading FROM alerts WHERE line > ? ORDER BY line"
+        return list(self._connection.execute(query, (after,)))
 
     def close(self) -> None:
         """Let go of the file."""

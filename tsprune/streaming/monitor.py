@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+import tsprune.kernels.monitor_layout as at
 from detectors.parameters import Rules, check_parameters, choice, either, instance_of, integer, nothing
-from tsprune.exceptions import InvalidRecordError, InvalidSeriesError, StoredStateError
-from tsprune.kernels import monitor as kernel
+from tsprune.exceptions import InvalidSeriesError, StoredStateError
+from tsprune.kernels.monitor import advance
+from tsprune.kernels.monitor_metric import start_metric
 from tsprune.streaming.alerts import AlertPolicy
+from tsprune.streaming.changes import read_changes
+from tsprune.streaming.joint_forest import JointForest
 from tsprune.streaming.local_time import zone_offsets
-from tsprune.streaming.reading import COMPONENTS, FIELDS, Reading
+from tsprune.streaming.reading import Reading, readings_frame
 from tsprune.streaming.records import check_values
-from tsprune.streaming.rows import describe, read_moment, read_rows
+from tsprune.streaming.rows import describe, not_later, read_moment, read_rows, unknown_names
 from tsprune.streaming.state import dump_state, parse_state, read_state, write_state
 
 __all__ = ["Reading", "StreamMonitor"]
@@ -31,15 +35,15 @@ __all__ = ["Reading", "StreamMonitor"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _EPISODE_SHARE = 0.3  # of the history: what `episode="auto"` takes for the length of an abnormal episode
-_PARTS = {kernel.PART_SEASON: "season", kernel.PART_METRIC: "metric"}
 _COUNTS = {
-    "rows": kernel.I_ROWS,
-    "missing": kernel.I_MISSING,
-    "gaps": kernel.I_GAPS,
-    "alerts": kernel.I_ALERTS,
-    "suppressed": kernel.I_SUPPRESSED,
-    "repruned": kernel.I_REPRUNED,
-    "counter_resets": kernel.I_RESETS,
+    "rows": at.I_ROWS,
+    "missing": at.I_MISSING,
+    "gaps": at.I_GAPS,
+    "alerts": at.I_ALERTS,
+    "suppressed": at.I_SUPPRESSED,
+    "repruned": at.I_REPRUNED,
+    "counter_resets": at.I_RESETS,
+    "forests": at.I_GROWN,
 }
 
 
@@ -47,8 +51,8 @@ class StreamMonitor:
     """Score every point of a stream once, calibrated, explained, in constant memory.
 
     The chain: validation of the record, online decomposition (level and season, each kept only while it predicts
-    better than its absence), features of the remainders, causal calibration of each feature to a p-value, two scores,
-    alert policy.
+    better than its absence), features of the remainders, a feature-pruned forest on the remainders of several metrics
+    jointly, causal calibration of each feature to a p-value, two scores, alert policy.
 
     Parameters
     ----------
@@ -56,7 +60,7 @@ class StreamMonitor:
         Which readings become alerts; None is ``AlertPolicy()``.
     horizon : int >= 100, default=20000
         Rows after which the past is forgotten: values not met for so long are new again, the counts of the
-        calibration are halved after twice as many.
+        calibration are halved after twice as many, and the forest is grown from a sample that spans about so many.
     episode : {"auto"} or int in [1, 1024], default="auto"
         Rows of one abnormal episode. `score` falls back by half over so many; `onset` is silent where the same
         episode was more abnormal before. ``"auto"``: three tenths of the history's length.
@@ -75,8 +79,8 @@ class StreamMonitor:
     names_ : tuple of str
         The metrics, in order.
     counts_ : dict of int
-        Rows, rows with missing values, gaps in time, alerts raised and suppressed, changes of the parts in use,
-        counter restarts.
+        Rows, rows with missing values, gaps in time, alerts raised and suppressed, rows at which the parts in use
+        changed, counter restarts, forests grown.
 
     References
     ----------
@@ -97,7 +101,7 @@ class StreamMonitor:
     _parameters: ClassVar[Rules] = {
         "alerts": either(nothing(), instance_of(AlertPolicy)),
         "horizon": integer(100),
-        "episode": either(choice("auto"), integer(1, kernel.MAX_EPISODE)),
+        "episode": either(choice("auto"), integer(1, at.MAX_EPISODE)),
         "season": either(choice("auto"), nothing()),
         "time_zone": either(nothing(), instance_of(str)),
         "counters": instance_of(tuple, list),
@@ -127,7 +131,7 @@ class StreamMonitor:
     def last_time_(self) -> int:
         """Time of the last row, in nanoseconds since the epoch (UTC)."""
         self._primed()
-        return int(self._integers[kernel.I_LAST_TIME])
+        return int(self._integers[at.I_LAST_TIME])
 
     @property
     def counts_(self) -> dict[str, int]:
@@ -163,7 +167,7 @@ class StreamMonitor:
         times, values = read_rows(history, self.names_, "history")
         self._start(times, values)
         self._advance(times, values)
-        self._integers[kernel.I_PRIMING] = 0
+        self._integers[at.I_PRIMING] = 0
         return self
 
     def _set_names(self, names: tuple[str, ...]) -> None:
@@ -171,21 +175,24 @@ class StreamMonitor:
             double = next(name for k, name in enumerate(names) if name in names[:k])
             raise InvalidSeriesError(f"metrics must have different names, got {double!r} twice.")
         self.names_ = names
-        self._n_fields = kernel.OUT_METRICS + kernel.PER_METRIC * len(names)
+        self._n_fields = at.OUT_METRICS + at.PER_METRIC * len(names)
 
     def _start(self, times: Integers, values: Floats) -> None:
         """Make the state arrays from the history: times (n_rows,), values (n_rows, n_metrics)."""
         self._zone = zone_offsets(self.time_zone)
-        self._integers = np.zeros(kernel.N_INTEGERS, dtype=np.int64)
+        self._integers = np.zeros(at.N_INTEGERS, dtype=np.int64)
         steps, counts = np.unique(np.diff(times), return_counts=True)
-        self._integers[kernel.I_STEP] = int(steps[np.argmax(counts)]) if steps.size else 60_000_000_000
-        self._integers[kernel.I_PRIMING] = 1
+        self._integers[at.I_STEP] = int(steps[np.argmax(counts)]) if steps.size else 60_000_000_000
+        self._integers[at.I_PRIMING] = 1
         rows = round(_EPISODE_SHARE * len(times)) if self.episode == "auto" else int(self.episode)
-        self._integers[kernel.I_EPISODE] = min(max(rows, 1), kernel.MAX_EPISODE)
-        self._joint = np.zeros(kernel.JOINT_SIZE)
-        self._metrics = np.zeros((len(self.names_), kernel.METRIC_SIZE))
+        self._integers[at.I_EPISODE] = min(max(rows, 1), at.MAX_EPISODE)
+        self._joint = np.zeros(at.JOINT_SIZE)
+        self._metrics = np.zeros((len(self.names_), at.METRIC_SIZE))
         self._set_params()
-        self._joint[kernel.J_TOKENS] = max(1.0, (self.alerts or AlertPolicy()).per_day or 1.0)
+        self._forest = JointForest(len(self.names_))
+        self._integers[at.I_STRIDE] = 1
+        self._bind()
+        self._joint[at.J_TOKENS] = max(1.0, (self.alerts or AlertPolicy()).per_day or 1.0)
         unknown = [name for name in self.counters if name not in self.names_]
         if unknown:
             raise InvalidSeriesError(
@@ -193,16 +200,16 @@ class StreamMonitor:
             )
         for name, row, column in zip(self.names_, self._metrics, values.T, strict=True):
             if name in self.counters:  # begins with the first increase, of which nothing is known yet
-                row[kernel.M_COUNTER] = 1.0
+                row[at.M_COUNTER] = 1.0
             else:
-                kernel.start_metric(row, column[np.isfinite(column)])
+                start_metric(row, column[np.isfinite(column)])
 
     def _set_params(self) -> None:
         policy = self.alerts or AlertPolicy()
-        self._params = np.zeros(kernel.N_PARAMS)
-        self._params[: kernel.P_HORIZON] = policy.as_array()
-        self._params[kernel.P_HORIZON] = self.horizon
-        self._params[kernel.P_SEASON] = 1.0 if self.season == "auto" else 0.0
+        self._params = np.zeros(at.N_PARAMS)
+        self._params[: at.P_HORIZON] = policy.as_array()
+        self._params[at.P_HORIZON] = self.horizon
+        self._params[at.P_SEASON] = 1.0 if self.season == "auto" else 0.0
 
     # ------------------------------------------------------------------------------------------- scoring
     def update(self, time: Any, values: Mapping[str, Any]) -> Reading:
@@ -226,8 +233,8 @@ class StreamMonitor:
         """
         names = self._primed()
         stamp = time.value if isinstance(time, pd.Timestamp) else read_moment(time)
-        if stamp <= self._integers[kernel.I_LAST_TIME]:
-            raise self._not_later(stamp)
+        if stamp <= self._integers[at.I_LAST_TIME]:
+            raise not_later(stamp, int(self._integers[at.I_LAST_TIME]))
         get = values.get
         row = [get(name, math.nan) for name in names]
         try:
@@ -236,11 +243,12 @@ class StreamMonitor:
             is_plain = False
         if not is_plain:
             found = check_values(values)
-            self._meet(found)
+            self._adopt(unknown_names(found, self.names_, self.new_metrics))
             row = [found.get(name, math.nan) for name in self.names_]
         out = np.empty((1, self._n_fields))
-        kernel.advance(np.array((stamp,), dtype=np.int64), np.array((row,), dtype=np.float64), self._zone, self._params,
-                       self._integers, self._joint, self._metrics, out)  # fmt: skip
+        advance(np.array((stamp,), dtype=np.int64), np.array((row,), dtype=np.float64), out, *self._arguments)
+        if self._integers[at.I_SAMPLED] == at.SAMPLE_ROWS:
+            self._grow()
         return Reading(time, out[0], self.names_)
 
     def update_many(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -265,42 +273,46 @@ class StreamMonitor:
         self._primed()
         if not isinstance(frame, pd.DataFrame):
             raise InvalidSeriesError(f"frame must be a DataFrame, got {describe(frame)}.")
-        self._meet(dict.fromkeys(str(name) for name in frame.columns))
-        times, values = read_rows(frame, self.names_, "frame")
-        if len(times) and times[0] <= self._integers[kernel.I_LAST_TIME]:
-            raise self._not_later(int(times[0]))
+        unknown = unknown_names([str(name) for name in frame.columns], self.names_, self.new_metrics)
+        times, values = read_rows(frame, (*self.names_, *unknown), "frame")
+        if len(times) and times[0] <= self._integers[at.I_LAST_TIME]:
+            raise not_later(int(times[0]), int(self._integers[at.I_LAST_TIME]))
+        self._adopt(unknown)
         out = self._advance(times, values)
-        columns: dict[str, Any] = {}
-        for k, field in enumerate(FIELDS):
-            columns[field] = out[:, k] if k <= kernel.OUT_P_VALUE else out[:, k] != 0.0
-        for k, name in enumerate(self.names_):
-            for j, part in enumerate(COMPONENTS):
-                columns[f"{name}.{part}"] = out[:, kernel.OUT_METRICS + k * kernel.PER_METRIC + j]
-        return pd.DataFrame(columns, index=frame.index)
+        return readings_frame(out, self.names_, frame.index)
 
     def _advance(self, times: Integers, values: Floats) -> Floats:
         """Run the kernel over rows; returns (n_rows, n_fields)."""
         out = np.empty((len(times), self._n_fields))
-        kernel.advance(times, values, self._zone, self._params, self._integers, self._joint, self._metrics, out)
+        done = 0
+        while done < len(times):
+            done += advance(times[done:], values[done:], out[done:], *self._arguments)
+            if self._integers[at.I_SAMPLED] == at.SAMPLE_ROWS:
+                self._grow()
         return out
 
+    def _grow(self) -> None:
+        """Grow the forest on the joint remainders anew."""
+        self._forest.grow(self._integers, self._params[at.P_HORIZON])
+        self._bind()
+
+    def _bind(self) -> None:
+        """Gather what the kernel takes behind the rows; called whenever one of these is another array."""
+        self._arguments = (
+            self._zone, self._params, self._integers, self._joint, self._metrics, *self._forest.arguments,
+        )  # fmt: skip
+
     def diff(self) -> pd.DataFrame:
-        """Return what changed in the parts that are used, the last 16 changes at most.
+        """Return what changed in the parts that are used, the last 64 changes at most.
 
         Returns
         -------
         DataFrame
-            Columns ``time`` (UTC), ``metric``, ``part`` (``"season"``: the season by the time of day; ``"metric"``: the
+            Columns ``time`` (UTC), ``metric``, ``part`` (``"season"``: the season by the time of day; ``"week"``: what
+            the hour of the week adds to it; ``"relation"``: what the other metrics say about it; ``"metric"``: the
             metric itself, left out while it stays away), ``kept`` (True: in use from then on).
         """
-        self._primed()
-        count = int(self._integers[kernel.I_LOG_COUNT])
-        entries = []
-        for number in range(max(0, count - kernel.N_LOG), count):
-            start = kernel.I_LOG + number % kernel.N_LOG * kernel.LOG_WIDTH
-            time, metric, part, kept = (int(v) for v in self._integers[start : start + kernel.LOG_WIDTH])
-            entries.append((pd.Timestamp(time), self.names_[metric], _PARTS[part], bool(kept)))
-        return pd.DataFrame(entries, columns=["time", "metric", "part", "kept"])
+        return read_changes(self._integers, self._primed())
 
     # ------------------------------------------------------------------------------------------- doors
     def _primed(self) -> tuple[str, ...]:
@@ -309,28 +321,15 @@ class StreamMonitor:
         except AttributeError:
             raise InvalidSeriesError("the monitor must be primed first; call `prime(history)`.") from None
 
-    def _meet(self, values: Mapping[str, object]) -> None:
-        """Refuse unknown names, or adopt them."""
-        unknown = [name for name in values if name not in self.names_]
-        if not unknown:
+    def _adopt(self, names: Sequence[str]) -> None:
+        """Take in metrics with an empty memory; how they go with the others has to be learnt from the beginning."""
+        if not names:
             return
-        if self.new_metrics == "refuse":
-            raise InvalidRecordError(
-                f"metrics must be among those primed, got {unknown[0]!r}; known: {list(self.names_)[:8]}. "
-                "Prime with it, or pass new_metrics='adopt'.",
-                "shape",
-            )
-        self._set_names((*self.names_, *unknown))
-        self._metrics = np.vstack([self._metrics, np.zeros((len(unknown), kernel.METRIC_SIZE))])
-
-    def _not_later(self, stamp: int) -> InvalidRecordError:
-        last = int(self._integers[kernel.I_LAST_TIME])
-        kind = "duplicate" if stamp == last else "late"
-        return InvalidRecordError(
-            f"time must be later than the last row's {pd.Timestamp(last)}, got {pd.Timestamp(stamp)}; "
-            "skip the row, or sort before.",
-            kind,
-        )
+        self._set_names((*self.names_, *names))
+        self._metrics = np.vstack([self._metrics, np.zeros((len(names), at.METRIC_SIZE))])
+        self._forest = JointForest(len(self.names_))
+        self._integers[at.I_STRIDE], self._integers[at.I_SAMPLED] = 1, 0
+        self._bind()
 
     # ------------------------------------------------------------------------------------------- persistence
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -352,9 +351,9 @@ class StreamMonitor:
         """Return what `save` writes."""
         self._primed()
         policy = self.alerts
-        meta = {
+        meta: dict[str, Any] = {
             "kind": "StreamMonitor",
-            "layout": [kernel.METRIC_SIZE, kernel.JOINT_SIZE, kernel.N_INTEGERS],
+            "layout": [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS],
             "names": list(self.names_),
             "parameters": {
                 "alerts": None if policy is None else {name: getattr(policy, name) for name in policy._parameters},
@@ -366,7 +365,8 @@ class StreamMonitor:
                 "new_metrics": self.new_metrics,
             },
         }
-        arrays = {"integers": self._integers, "joint": self._joint, "metrics": self._metrics, "zone": self._zone}
+        meta["normaliser"], arrays = self._forest.to_state()
+        arrays |= {"integers": self._integers, "joint": self._joint, "metrics": self._metrics, "zone": self._zone}
         return dump_state(meta, arrays)
 
     @classmethod
@@ -384,7 +384,7 @@ class StreamMonitor:
     def _restore(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> StreamMonitor:
         if meta.get("kind") != "StreamMonitor":
             raise StoredStateError(f"the state must be one of a StreamMonitor, got {meta.get('kind')!r}.")
-        if meta["layout"] != [kernel.METRIC_SIZE, kernel.JOINT_SIZE, kernel.N_INTEGERS]:
+        if meta["layout"] != [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS]:
             raise StoredStateError("the state comes from another version of tsprune; prime again.")
         kept = dict(meta["parameters"])
         policy = kept.pop("alerts")
@@ -393,5 +393,7 @@ class StreamMonitor:
         monitor._set_names(tuple(meta["names"]))
         monitor._integers, monitor._joint = arrays["integers"], arrays["joint"]
         monitor._metrics, monitor._zone = arrays["metrics"], arrays["zone"]
+        monitor._forest = JointForest.from_state(meta["normaliser"], arrays)
         monitor._set_params()
+        monitor._bind()
         return monitor

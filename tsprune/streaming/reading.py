@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels.monitor import (
+from tsprune.kernels.monitor_layout import (
     OUT_ALERT,
     OUT_ANOMALY,
     OUT_METRICS,
@@ -21,11 +21,11 @@ from tsprune.kernels.monitor import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CAUSES", "COMPONENTS", "FIELDS", "Reading"]
+__all__ = ["CAUSES", "COMPONENTS", "FIELDS", "Reading", "readings_frame"]
 
 FIELDS = ("score", "onset", "p_value", "is_anomaly", "alert", "repruned")
 COMPONENTS = ("trend", "seasonal", "remainder")
-CAUSES = ("level", "slope", "season", "noise variance", "missing")
+CAUSES = ("level", "slope", "season", "noise variance", "missing", "relation")
 
 
 class Reading:
@@ -102,8 +102,9 @@ class Reading:
 
         Returns
         -------
-        DataFrame of shape (n_metrics, 5)
-            Columns ``level, slope, season, noise variance, missing``, most abnormal metric first.
+        DataFrame of shape (n_metrics, 6)
+            Columns ``level, slope, season, noise variance, missing, relation`` (to the other metrics), most abnormal
+            metric first.
         """
         import pandas as pd
 
@@ -123,3 +124,16 @@ class Reading:
         """Show the fields."""
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in FIELDS)
         return f"Reading(time={self.time}, {shown})"
+
+
+def readings_frame(rows: NDArray[np.float64], names: tuple[str, ...], index: pd.Index) -> pd.DataFrame:
+    """Return the kernel's rows (n_rows, n_fields) as a frame: the fields, and the components of every metric."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for k, field in enumerate(FIELDS):
+        columns[field] = rows[:, k] if k <= OUT_P_VALUE else rows[:, k] != 0.0
+    for k, name in enumerate(names):
+        for j, part in enumerate(COMPONENTS):
+            columns[f"{name}.{part}"] = rows[:, OUT_METRICS + k * PER_METRIC + j]
+    return pd.DataFrame(columns, index=index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsprune.exceptions import InvalidRecordError, InvalidSeriesError, TimeIndexError
 from tsprune.validation import read_time
 
-__all__ = ["describe", "read_moment", "read_rows"]
+__all__ = ["describe", "not_later", "read_moment", "read_rows", "unknown_names"]
 
 
 def read_rows(frame: pd.DataFrame, names: Sequence[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -82,3 +82,30 @@ def describe(value: object) -> str:
     """Return type and shape for a message."""
     shape = getattr(value, "shape", None)
     return type(value).__name__ + (f" of shape {shape}" if shape is not None else "")
+
+
+def unknown_names(names: Iterable[str], known: Sequence[str], new_metrics: str) -> list[str]:
+    """Return the names that are not known.
+
+    Raises
+    ------
+    InvalidRecordError
+        If there are any and `new_metrics` is ``"refuse"``.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown and new_metrics == "refuse":
+        raise InvalidRecordError(
+            f"metrics must be among those primed, got {unknown[0]!r}; known: {list(known)[:8]}. "
+            "Prime with it, or pass new_metrics='adopt'.",
+            "shape",
+        )
+    return unknown
+
+
+def not_later(stamp: int, last: int) -> InvalidRecordError:
+    """Return the error for a row at `stamp` after one at `last`, both in nanoseconds since the epoch."""
+    return InvalidRecordError(
+        f"time must be later than the last row's {pd.Timestamp(last)}, got {pd.Timestamp(stamp)}; "
+        "skip the row, or sort before.",
+        "duplicate" if stamp == last else "late",
+    )

@@ -218,7 +218,8 @@ class Outbox:
 
     def __call__(self, progress: Progress) -> None:  # noqa: ARG002 - what the run gives after a commit
         """Deliver what has not arrived yet."""
-        alerts = [Alert(line, moment, json.loads(reading)) for line, moment, reading in self.journal.alerts()]
+        first = min((self._marks.get(sink.name, 0) for sink in self.sinks), default=0)
+        alerts = [Alert(line, moment, json.loads(reading)) for line, moment, reading in self.journal.alerts(first)]
         for sink in self.sinks:
             due = [alert for alert in alerts if alert.line > self._marks.get(sink.name, 0)]
             if not due:

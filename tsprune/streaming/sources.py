@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import select
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Protocol
@@ -19,6 +21,8 @@ from tsprune.streaming.journal import Progress
 from tsprune.streaming.runner import FileLines, Line
 
 __all__ = ["CsvLines", "PipeLines", "Source", "check_same", "record_text"]
+
+_BLOCK = 65536  # bytes that a pipe is asked for at once
 
 
 class Source(Protocol):
@@ -131,11 +135,14 @@ class PipeLines:
         Default: standard input.
     resent : bool, default=False
         Whether the sender begins anew after a restart.
+    pause : float, default=0.2
+        Longest wait for a line before the run commits, in seconds.
     """
 
-    def __init__(self, stream: BinaryIO | None = None, *, resent: bool = False) -> None:
+    def __init__(self, stream: BinaryIO | None = None, *, resent: bool = False, pause: float = 0.2) -> None:
         self.stream = sys.stdin.buffer if stream is None else stream
         self.resent = resent
+        self.pause = pause
 
     def check(self, progress: Progress) -> None:
         """Nothing can be checked."""
@@ -147,12 +154,38 @@ class PipeLines:
     def lines(self, progress: Progress) -> Iterator[Line | None]:
         """Yield the lines of the pipe until it is closed."""
         passed, offset = progress.lines if self.resent else 0, progress.offset
-        for text in iter(self.stream.readline, b""):
+        for text in self._texts():
+            if text is None:
+                yield None
+                continue
             if passed > 0:
                 passed -= 1
                 continue
             offset += len(text)
             yield Line(text, offset)
+
+    def _texts(self) -> Iterator[bytes | None]:
+        """Yield lines as they come, None where none has come for a while: a silent sender must not hold up a commit."""
+        try:
+            descriptor = self.stream.fileno()
+        except (AttributeError, OSError):  # no pipe of the operating system
+            descriptor = -1
+        if descriptor < 0 or os.name != "posix":
+            yield from iter(self.stream.readline, b"")
+            return
+        begun = b""
+        while True:
+            if not select.select([descriptor], [], [], self.pause)[0]:
+                yield None
+                continue
+            block = os.read(descriptor, _BLOCK)
+            *whole, begun = (begun + block).split(b"\n")
+            for text in whole:
+                yield text + b"\n"
+            if not block:
+                if begun:
+                    yield begun
+                return
 
     def acknowledge(self, progress: Progress) -> None:
         """Nobody to tell."""

@@ -25,18 +25,18 @@ __all__ = ["dump_state", "parse_state", "read_state", "write_state"]
 
 _FAMILY = b"TSPRUNE-STATE "
 _MAGIC = _FAMILY + b"1\n"
-_DTYPES = ("<f8", "<i8", "|u1")
+_DTYPES = ("<f8", "<f4", "<i8", "<u4", "<u2", "|u1")
 _HEAD = len(_MAGIC) + 32 + 8
 
 
 def dump_state(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return `meta` (what JSON can hold) and `arrays` (float64, int64, uint8) as bytes."""
+    """Return `meta` (what JSON can hold) and `arrays` (float64, float32, int64, uint32, uint16, uint8) as bytes."""
     listed, parts = [], []
     for name, array in arrays.items():
         dtype = array.dtype.newbyteorder("<").str
         if dtype not in _DTYPES:
             raise StoredStateError(
-                f"arrays of a state must be float64, int64 or uint8, got {array.dtype} for {name!r}."
+                f"arrays of a state must be floats, int64 or unsigned, got {array.dtype} for {name!r}."
             )
         listed.append({"name": name, "dtype": dtype, "shape": list(array.shape)})
         parts.append(np.ascontiguousarray(array, dtype=dtype).tobytes())

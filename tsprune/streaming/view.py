@@ -44,6 +44,7 @@ class LiveView:
         self._interval = interval
         self._shown = 0.0
         run.listeners.append(self.see)
+        run.after_commit.append(self.draw)  # a stream that falls silent leaves no old picture
 
     def see(self, reading: Reading, progress: Progress) -> None:
         """Take a reading in; draw if the last picture is old."""
@@ -52,10 +53,13 @@ class LiveView:
             table = reading.explain()
             cause = f"{table.index[0]} {table.iloc[0].idxmax()}"  # the most abnormal metric comes first
             self._alerts.append((str(reading.time), reading.score, cause))
-        now = time.monotonic()
-        if now - self._shown >= self._interval or reading.alert:
-            self._shown = now
-            self._live.update(self.picture(progress), refresh=True)
+        if time.monotonic() - self._shown >= self._interval or reading.alert:
+            self.draw(progress)
+
+    def draw(self, progress: Progress) -> None:
+        """Show the present picture."""
+        self._shown = time.monotonic()
+        self._live.update(self.picture(progress), refresh=True)
 
     def picture(self, progress: Progress) -> Panel:
         """Return the panel."""

@@ -74,6 +74,17 @@ class KafkaTopic:
 
     def lines(self, progress: Progress) -> Iterator[Line | None]:
         """Yield the messages behind the cursor."""
+        from confluent_kafka import KafkaException
+
+        try:
+            yield from self._messages(progress)
+        except KafkaException as error:
+            raise ConnectionError(
+                f"the Kafka brokers of the topic {self.topic!r} must answer, got: {error}; run again when they do."
+            ) from None
+
+    def _messages(self, progress: Progress) -> Iterator[Line | None]:
+        """Yield the messages from the brokers."""
         from confluent_kafka import KafkaException, TopicPartition
 
         partitions = sorted(self._client.list_topics(self.topic, timeout=self.timeout).topics[self.topic].partitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tsprune.exceptions import InvalidSeriesError
 from tsprune.streaming.journal import Progress
 from tsprune.streaming.runner import Line
 from tsprune.streaming.sources import check_same, record_text
@@ -68,6 +69,20 @@ class RedisStream:
 
     def lines(self, progress: Progress) -> Iterator[Line | None]:
         """Yield pending entries first, then new ones."""
+        from redis.exceptions import ConnectionError as NoConnectionError
+        from redis.exceptions import ResponseError
+
+        try:
+            yield from self._entries(progress)
+        except NoConnectionError as error:
+            raise ConnectionError(
+                f"the Redis server of the stream {self.stream!r} must answer, got: {error}; run again when it does."
+            ) from None
+        except ResponseError as error:
+            raise InvalidSeriesError(f"{self.stream!r} must be a stream that Redis can read, got: {error}.") from None
+
+    def _entries(self, progress: Progress) -> Iterator[Line | None]:
+        """Yield the entries from the server."""
         self._make_group()
         done = _number(progress.cursor) if progress.cursor else (0, 0)
         start = "0"

@@ -22,7 +22,7 @@ from detectors.model_pruning.trees import FlatForest, grow_until_stable, prune_f
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
-from detectors.tables import is_sparse
+from detectors.tables import check_magnitude, is_sparse
 
 __all__ = ["PrunedIsolationForest"]
 
@@ -165,6 +165,7 @@ class PrunedIsolationForest(CompiledDetector):
 
     def _fit_engine(self, X: Any, sample_weight: Floats | None) -> None:
         """Grow, flatten and prune the forest."""
+        check_magnitude(X, float(np.finfo(np.float32).max), "as trees are grown in single precision")
         engine = self._make_engine()
         history: list[float] = []
         weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X)

@@ -79,7 +79,12 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
+        try:
+            self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise StoredStateError(
+                f"the state {str(self.path)!r} must be a file that can be written, got: {error}; check its folder."
+            ) from None
         try:
             self._open()
         except sqlite3.OperationalError as error:

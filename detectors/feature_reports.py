@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,8 +39,14 @@ def mask_report(names: Sequence[Any], support: Mask, selector: str | None) -> Pr
 
 
 def renamed_report(report: PruningReport, names: Sequence[Any]) -> PruningReport:
-    """The same report with the items called `names` (n_features,)."""
-    return replace(report, records=[replace(r, item=n) for r, n in zip(report.records, names, strict=True)])
+    """The same report with the features called `names` (n_features,), in reasons as well where they are x0, x1, ..."""
+    unnamed = [str(r.item) for r in report.records] == [f"x{i}" for i in range(len(names))]
+
+    def told(reason: str) -> str:
+        return re.sub(r"\bx(\d+)\b", lambda found: str(names[int(found[1])]), reason) if unnamed else reason
+
+    pairs = zip(report.records, names, strict=True)
+    return replace(report, records=[replace(r, item=n, reason=told(r.reason)) for r, n in pairs])
 
 
 def decision_changes(names: Any, before: Mask | None, after: Mask, kinds: NDArray[Any]) -> pd.DataFrame:

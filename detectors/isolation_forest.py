@@ -23,7 +23,7 @@ from detectors.model_pruning.trees import FlatForest, grow_until_stable, prune_f
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
-from detectors.tables import is_sparse
+from detectors.tables import check_magnitude, is_sparse
 
 __all__ = ["PrunedIsolationForest"]
 
@@ -171,6 +171,7 @@ class PrunedIsolationForest(CompiledDetector):
 
     def _fit_engine(self, X: Any, sample_weight: Floats | None) -> None:
         """Grow, flatten and prune the forest."""
+        check_magnitude(X, float(np.finfo(np.float32).max), "as trees are grown in single precision")
         grown = self._grown() if self.warm_start else None
         engine = self._make_engine() if grown is None else grown.set_params(**self._make_engine().get_params())
         history: list[float] = []

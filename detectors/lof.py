@@ -28,6 +28,7 @@ from detectors.model_pruning.rows import decide_rows, stored_precision
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
+from detectors.tables import check_magnitude
 
 __all__ = ["PrunedLOF"]
 
@@ -225,6 +226,8 @@ class PrunedLOF(CompiledDetector):
         """Choose the reference rows and measure their densities."""
         del sample_weight  # always None: `fit` takes none
         metric = metric_of(self.metric, self.p, self.metric_params)
+        largest = (np.finfo(np.float64).max / X.shape[1]) ** (1.0 / max(metric.p, 2.0)) / 4.0
+        check_magnitude(X, largest, "so that distances are finite")
         n_rows = len(X)
         keep = np.ones(n_rows, dtype=bool)
         report = PruningReport([], "training rows", (), {"rows_before": n_rows, "rows_after": n_rows})

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["constant_columns", "dense", "is_sparse", "reach", "usual_row"]
+from detectors.exceptions import InvalidTableError
+
+__all__ = ["check_magnitude", "constant_columns", "dense", "is_sparse", "reach", "usual_row"]
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +23,16 @@ def is_sparse(X: Any) -> bool:
 def dense(X: Any) -> Floats:
     """The same table (n_rows, n_features) as an array."""
     return np.asarray(X.toarray() if is_sparse(X) else X, dtype=np.float64)
+
+
+def check_magnitude(X: Any, most: float, reason: str) -> None:
+    """Raise if a value of a checked table is larger in size than `most`, which `reason` explains."""
+    found = float(np.fmax.reduce(np.abs(X.data if is_sparse(X) else X), axis=None, initial=0.0))
+    if found > most:
+        raise InvalidTableError(
+            f"values to train on must be at most {most:.3g} in size, {reason}, got {found:.3g}; scale the column, or "
+            "mend what is no measurement."
+        )
 
 
 def constant_columns(X: Any) -> NDArray[np.bool_]:

@@ -29,6 +29,7 @@ from tsprune.validation import SeriesInput, read_series
 __all__ = ["SeriesCleaner"]
 
 _LONGEST_GRID = 50  # positions of the grid per row; beyond that the times are not those of a regular series
+_LARGEST = 1e100  # beyond, squares overflow
 _SAME = 1e-6  # of the largest value
 
 Floats = NDArray[np.float64]
@@ -157,7 +158,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         """
         self._check()
         settled, spread, stamps = settle_stamps(X, self.duplicates)
-        series = read_series(settled, time=time, name="X")
+        series = read_series(settled, time=time, name="X").within(_LARGEST)
         if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
             raise InvalidSeriesError(
                 "y is not used by SeriesCleaner, got X and y that are both one-dimensional; if X are times, call "
@@ -354,7 +355,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             )
         if series.has_named_columns:
             validate_data(self, X, reset=False, skip_check_array=True)
-        return series
+        return series.within(_LARGEST)
 
     def _positions(self, series: SeriesInput) -> Integers:
         """Rows of the grid (n_timepoints,); earlier ones are an error."""

@@ -144,7 +144,10 @@ def longer_periods(x: Floats, trusted: Mask, period: int, most: int = 12) -> tup
 
 
 def _autoregression(a: Floats, order: int, n_iterations: int = 5) -> tuple[Floats, float]:
-    """Robust least squares of `a` (n_timepoints,) on its past: phi (order + 1,) and the mean (0 at a unit root)."""
+    """Robust least squares of `a` (n_timepoints,) on its past: phi (order + 1,) and mean (median at a unit root)."""
+    usual = float(np.median(a))
+    unit = float(np.median(np.abs(a - usual))) or float(np.std(a)) or 1.0
+    a = (a - usual) / unit  # lags of any unit and level beside the ones of the constant
     columns = [a[order - k : a.size - k] for k in range(1, order + 1)]
     design = np.column_stack([*columns, np.ones(a.size - order)])
     target = a[order:]
@@ -161,7 +164,7 @@ def _autoregression(a: Floats, order: int, n_iterations: int = 5) -> tuple[Float
         weights = np.where(away < 1.0, (1.0 - np.minimum(away, 1.0) ** 2) ** 2, 0.0)
     phi = np.r_[1.0, -coefficients[:order]]
     total = float(phi.sum())
-    return phi, float(coefficients[order]) / total if abs(total) > 1e-3 else 0.0
+    return phi, usual + (unit * float(coefficients[order]) / total if abs(total) > 1e-3 else 0.0)
 
 
 def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:

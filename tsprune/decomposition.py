@@ -105,10 +105,11 @@ class Decomposition:
         """
         known = ~np.isnan(self.remainder)
         remainder = self.remainder[known]
+        rounding = (1e-13 * float(np.nanmax(np.abs(self.observed)))) ** 2  # what is below it did not vary at all
 
         def share(component: Floats) -> float:
             total = float(np.var(component[known] + remainder))
-            return 0.0 if total <= 0.0 else max(0.0, 1.0 - float(np.var(remainder)) / total)
+            return 0.0 if total <= rounding else max(0.0, 1.0 - float(np.var(remainder)) / total)
 
         seasonal = {f"seasonal_{p}": share(column) for p, column in zip(self.periods, self.seasonal.T, strict=True)}
         return {"trend": share(self.trend), **seasonal}

@@ -6,21 +6,13 @@ independent of each other, so an engine may spread them; the result does not dep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, NamedTuple
 
-import narwhals.stable.v2 as nw
-import numpy as np
-import pandas as pd
-from sklearn.base import clone
-
-from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
+from tsprune.exceptions import InvalidParameterError
+from tsprune.fleet_frames import work_through_spread
+from tsprune.fleet_task import FleetTask, work_through
 
 __all__ = ["FleetResult", "clean_many", "detect_many"]
-
-Job = tuple[Any, pd.DataFrame]
-Done = tuple[pd.DataFrame, dict[str, Any]]
 
 
 class FleetResult(NamedTuple):
@@ -52,27 +44,34 @@ def clean_many(
 
     Parameters
     ----------
-    frame : pandas or polars DataFrame
-        Long: one observation a row; rows of a series need not stand together, nor in order of time.
+    frame : pandas or polars DataFrame, or one of Spark or Dask
+        Long: one observation a row; rows of a series need not stand together, nor in order of time. Of a Spark or Dask
+        DataFrame nothing is collected: both results are lazy frames of that kind, without an order of rows. Spark keeps
+        the one pass they come from (``spark.catalog.clearCache()`` lets it go); with Dask, ``dask.compute`` both
+        together.
     cleaner : SeriesCleaner, optional
         Cloned for every series; default ``SeriesCleaner(period)``.
     period : "auto", None, int or sequence of int, default="auto"
         Season lengths for the default cleaner, in samples.
     id_column, time_column, value_column : str
         Names of the columns; times are stamps or integers.
-    engine : None, "dask", concurrent.futures.Executor or dask.distributed.Client, optional
+    engine : None, "dask", "ray", "spark", SparkSession, concurrent.futures.Executor or dask.distributed.Client
         None works through the series one after the other; ``"dask"`` hands them to Dask's scheduler of the moment;
-        anything with ``map(function, jobs)`` spreads them (results that have ``.result()``, as Dask's futures, are
-        gathered).
+        ``"ray"`` and ``"spark"`` to the Ray or the Spark session that is active, or else start one on this machine
+        that stays for the next call; anything with ``map(function, jobs)`` spreads them (results that have
+        ``.result()``, as Dask's futures, are gathered). The result does not depend on it.
 
     Returns
     -------
     FleetResult
         `frame` has the repaired values in the target column and a Boolean column ``changed``; `summary` the columns
-        ``<id>, n_timepoints, n_missing, n_changed, periods, guards, error``. A series that fails stays as it was.
+        ``<id>, n_timepoints, n_missing, n_changed, periods, guards, error``. A series that fails stays as it was; a
+        column ``changed`` that was there is replaced.
 
     Raises
     ------
+    ImportError
+        The extra that `engine` needs (`dask`, `ray`, `spark`) is not installed.
     InvalidParameterError
         `cleaner` or `engine` is not of the kind needed.
     InvalidSeriesError
@@ -95,8 +94,7 @@ def clean_many(
 
         cleaner = SeriesCleaner(period)
     _check_estimator(cleaner, "cleaner", ("fit", "transform"))
-    columns = (time_column, value_column)
-    return _run(frame, partial(_clean_one, cleaner, columns), id_column, columns, engine)
+    return _run(frame, FleetTask(cleaner, False, id_column, time_column, value_column), engine)
 
 
 def detect_many(
@@ -156,8 +154,7 @@ def detect_many(
 
         detector = SeriesDetector(period=period, random_state=random_state)
     _check_estimator(detector, "detector", ("fit", "score_samples", "predict"))
-    columns = (time_column, value_column)
-    return _run(frame, partial(_detect_one, detector, columns), id_column, columns, engine)
+    return _run(frame, FleetTask(detector, True, id_column, time_column, value_column), engine)
 
 
 def _check_estimator(estimator: Any, name: str, needed: tuple[str, ...]) -> None:
@@ -168,114 +165,6 @@ def _check_estimator(estimator: Any, name: str, needed: tuple[str, ...]) -> None
         )
 
 
-def _clean_one(cleaner: Any, columns: tuple[str, str], job: Job) -> Done:
-    """Clean one series."""
-    time_column, value_column = columns
-    _, part = job
-    mine = clone(cleaner)
-    y = pd.Series(part[value_column].to_numpy(float), index=pd.Index(part[time_column].to_numpy()))
-    values = mine.fit_transform(y)
-    changed = np.asarray(mine.mask_).ravel() | np.isnan(y.to_numpy())
-    out = part.assign(**{value_column: np.asarray(values, float), "changed": changed})
-    facts = {
-        "n_changed": int(changed.sum()),
-        "periods": _listed(mine.periods_[0]),
-        "guards": "; ".join(mine.report_.guards),
-    }
-    return out, facts
-
-
-def _detect_one(detector: Any, columns: tuple[str, str], job: Job) -> Done:
-    """Score one series."""
-    time_column, value_column = columns
-    _, part = job
-    mine = clone(detector)
-    y = pd.Series(part[value_column].to_numpy(float), index=pd.Index(part[time_column].to_numpy()))
-    mine.fit(y)
-    scores, labels = np.asarray(mine.score_samples(y), float), np.asarray(mine.predict(y))
-    out = part.assign(score=scores, anomaly=labels < 0)
-    facts = {"n_anomalies": int((labels < 0).sum()), "lowest_score": float(scores.min())}
-    return out, facts | {"periods": _listed(getattr(mine, "periods_", ()))}
-
-
-def _listed(periods: Iterable[int]) -> str:
-    """Periods as text."""
-    return ", ".join(str(int(period)) for period in periods)
-
-
-def _guarded(work: Callable[[Job], Done], job: Job) -> Done:
-    """Do one series; a series that cannot be used is a fact, not the end of the others."""
-    try:
-        out, facts = work(job)
-    except ValueError as error:
-        return job[1], {"error": f"{type(error).__name__}: {error}"}
-    return out, facts | {"error": None}
-
-
-_EMPTY = {
-    "_clean_one": {"n_changed": 0, "periods": "", "guards": ""},
-    "_detect_one": {"n_anomalies": 0, "lowest_score": np.nan, "periods": ""},
-}
-_ADDED: dict[str, dict[str, Any]] = {
-    "_clean_one": {"changed": False},
-    "_detect_one": {"score": np.nan, "anomaly": False},
-}
-
-
-def _run(frame: Any, work: partial[Done], id_column: str, columns: tuple[str, str], engine: Any) -> FleetResult:
-    """Split `frame` by series, do the work, and put everything back in the order given."""
-    try:
-        given = nw.from_native(frame, eager_only=True)
-    except TypeError as error:
-        raise InvalidSeriesError(
-            f"frame must be an eager pandas or polars DataFrame, got {type(frame).__name__}; collect or convert it."
-        ) from error
-    for column in (id_column, *columns):
-        if column not in given.columns:
-            raise InvalidSeriesError(
-                f"frame must have the column {column!r}, got {list(given.columns)[:8]}; name yours in `id_column=`, "
-                "`time_column=` or `value_column=`."
-            )
-    kind = work.func.__name__
-    table = pd.DataFrame({column: given[column].to_numpy() for column in given.columns})
-    jobs = [(name, part.sort_values(columns[0], kind="stable")) for name, part in table.groupby(id_column, sort=False)]
-    done = _spread(partial(_guarded, work), jobs, engine)
-    parts, rows = [], []
-    for (name, part), (out, facts) in zip(jobs, done, strict=True):
-        missing = int(part[columns[1]].isna().sum())
-        rows.append({id_column: name, "n_timepoints": len(part), "n_missing": missing, **_EMPTY[kind], **facts})
-        parts.append(out.assign(**{key: value for key, value in _ADDED[kind].items() if key not in out.columns}))
-    whole = pd.concat(parts).sort_index() if parts else table.assign(**_ADDED[kind])
-    summary_columns = [id_column, "n_timepoints", "n_missing", *_EMPTY[kind], "error"]
-    summary = pd.DataFrame(rows, columns=summary_columns)
-    if isinstance(frame, pd.DataFrame):
-        whole.index = frame.index
-        return FleetResult(whole, summary)
-    backend = nw.get_native_namespace(given)
-    return FleetResult(_as_native(whole, backend), _as_native(summary, backend))
-
-
-def _spread(work: Callable[[Job], Done], jobs: list[Job], engine: Any) -> list[Done]:
-    """Do every job on the engine, in order."""
-    if engine is None:
-        return [work(job) for job in jobs]
-    if engine == "dask":
-        try:
-            from dask.base import compute
-            from dask.delayed import delayed
-        except ImportError as error:
-            raise ImportError("engine='dask' needs Dask: install the extra, `pip install 'tsprune[dask]'`.") from error
-        done: tuple[Done, ...] = compute(*(delayed(work, pure=False)(job) for job in jobs))  # type: ignore[no-untyped-call]  # Dask ships no types here
-        return list(done)
-    if not callable(getattr(engine, "map", None)):
-        raise InvalidParameterError(
-            f"engine must be None, 'dask', or have a method map(function, jobs), as executors and Dask clients do, "
-            f"got {engine!r}."
-        )
-    return [item.result() if hasattr(item, "result") else item for item in engine.map(work, jobs)]
-
-
-def _as_native(table: pd.DataFrame, backend: Any) -> Any:
-    """The pandas `table` as a frame of the library `backend`."""
-    columns = {str(c): table[c].tolist() if table[c].dtype == object else table[c].to_numpy() for c in table.columns}
-    return nw.from_dict(columns, backend=backend).to_native()
+def _run(frame: Any, task: FleetTask, engine: Any) -> FleetResult:
+    """Do the work where the frame is: on its own cluster, or in memory with the engine."""
+    return FleetResult(*(work_through_spread(frame, task, engine) or work_through(frame, task, engine)))

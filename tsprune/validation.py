@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -86,6 +86,23 @@ class SeriesInput:
                 "pass one column, or use the estimators, which take several."
             )
         return self.values[:, 0]
+
+    def within(self, most: float) -> Self:
+        """Return the series itself.
+
+        Raises
+        ------
+        InvalidSeriesError
+            If a value is larger in size than `most`, beyond which squares are no numbers any more.
+        """
+        size = np.abs(self.values)
+        if np.nanmax(size, initial=0.0) > most:
+            row, column = np.unravel_index(int(np.nanargmax(size)), size.shape)
+            raise InvalidSeriesError(
+                f"values must be at most {most:.3g} in size, got {self.values[row, column]:.3g} at row {row}, column "
+                f"{self.names[column]!r}; replace it by NaN if it stands for a missing value."
+            )
+        return self
 
     def time_index(self) -> pd.Index:
         """Return the times as a pandas index: stamps in UTC without zone, integers, or row numbers."""
@@ -209,6 +226,8 @@ def read_series(
 
 def _recognise(y: Any, name: str) -> tuple[Kind, Any]:
     """Return the kind of container and the native object (lists and lazy things become arrays or errors)."""
+    if isinstance(y, np.ma.MaskedArray):
+        return "numpy", np.where(np.ma.getmaskarray(y), np.nan, y.data) if y.dtype.kind in "biuf" else y.data
     if isinstance(y, np.ndarray):
         return "numpy", y
     if isinstance(y, pd.Series):

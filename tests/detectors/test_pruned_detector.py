@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from detectors import FeaturePruner, PrunedDetector
+from detectors import FeaturePruner, PrunedDetector, PrunedIsolationForest
 from detectors.exceptions import InvalidParameterError, InvalidTableError
 from detectors.report import PruningReport
 
@@ -304,3 +305,14 @@ def test_report_is_a_pruning_report() -> None:
     model = PrunedDetector(OneClassSVM(), random_state=0).fit(table())
     assert isinstance(model.report_, PruningReport)
     assert model.report_.summary().startswith("features: 4 of 8 removed")
+
+
+def test_reasons_name_the_columns_of_a_frame() -> None:
+    rng = np.random.default_rng(0)
+    load = rng.normal(size=300)
+    table = pd.DataFrame(
+        {"load": load, "copy": 2 * load, "noise": rng.normal(size=300), "x0": load + rng.normal(size=300)}
+    )
+    reasons = " ".join(PrunedIsolationForest(n_estimators=10, random_state=0).fit(table).report_.to_frame()["reason"])
+    assert "load" in reasons
+    assert not set(re.findall(r"\bx\d+\b", reasons)) - {"x0"}

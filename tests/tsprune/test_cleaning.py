@@ -306,3 +306,26 @@ def test_causal_mode_believes_a_new_level_that_lasts_and_keeps_bounds() -> None:
 def test_clone_keeps_parameters() -> None:
     cleaner = SeriesCleaner(12, level_shift="keep", lower=1.0, duplicates="last", causal=True)
     assert clone(cleaner).get_params() == cleaner.get_params()
+
+
+@pytest.mark.parametrize("period", [12, None])
+@pytest.mark.parametrize(("unit", "level"), [(1e12, 0.0), (1e-12, 0.0), (1.0, 1e6), (1.0, 1e9)])
+def test_unit_and_level_change_nothing(period: int | None, unit: float, level: float) -> None:
+    rng = np.random.default_rng(0)
+    t = np.arange(400)
+    y = 5 + 0.01 * t + np.sin(t * 2 * np.pi / 12) + rng.normal(0, 0.1, t.size)
+    y[200] += 5.0
+    y[300:304] = np.nan
+    usual, other = SeriesCleaner(period).fit(y), SeriesCleaner(period).fit(unit * y + level)
+    np.testing.assert_array_equal(other.mask_, usual.mask_)
+    np.testing.assert_allclose((other.transform(unit * y + level) - level) / unit, usual.transform(y), atol=1e-5)
+
+
+def test_values_whose_squares_are_no_numbers_are_refused() -> None:
+    y = np.sin(np.arange(100.0))
+    cleaner = SeriesCleaner(None).fit(y)
+    y[50] = -np.finfo(float).max
+    with pytest.raises(InvalidSeriesError, match=r"at most 1e\+100 in size, got -1.8e\+308 at row 50"):
+        SeriesCleaner(None).fit(y)
+    with pytest.raises(InvalidSeriesError, match="in size"):
+        cleaner.transform(y)

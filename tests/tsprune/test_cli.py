@@ -185,6 +185,11 @@ BAD = [
     (["prune", "FILE", "--drop", "load"], "column of numbers"),
     (["fleet", "FILE", "--task", "sing"], "--task must be"),
     (["fleet", "FILE"], "unique_id"),
+    (
+        ["fleet", "FILE", "--id-column", "load", "--time-column", "when", "--engine", "x", "--value-column", "load"],
+        "'spark'",
+    ),
+    (["prune", "INFINITE"], "that can be pruned, got: Input X contains infinity"),
 ]
 
 
@@ -192,7 +197,10 @@ BAD = [
 def test_bad_input_is_status_2_and_one_line(
     capsys: pytest.CaptureFixture[str], series_file: Path, words: list[str], message: str
 ) -> None:
-    status, _, err = run(capsys, *[str(series_file) if word == "FILE" else word for word in words])
+    infinite = series_file.with_name("infinite.csv")
+    infinite.write_text("a,b\n1,2\ninf,3\n4,1\n")
+    files = {"FILE": str(series_file), "INFINITE": str(infinite)}
+    status, _, err = run(capsys, *[files.get(word, word) for word in words])
     assert status == 2
     assert message in err
     assert "Traceback" not in err

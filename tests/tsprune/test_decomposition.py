@@ -140,6 +140,11 @@ def test_constant_series_have_no_season_and_no_weights_below_one() -> None:
     assert found.strength() == {"trend": 0.0, "seasonal_12": 0.0}
 
 
+def test_rounding_has_no_strength() -> None:
+    for value in (3.0, 1e9 / 3, 1e-9 / 3):
+        assert decompose(np.full(300, value), 24).strength() == {"trend": 0.0, "seasonal_24": 0.0}
+
+
 def test_strength_is_a_share_of_variance() -> None:
     strength = decompose(series(), 12).strength()
     assert list(strength) == ["trend", "seasonal_12"]

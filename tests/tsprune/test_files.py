@@ -100,3 +100,31 @@ def test_json_has_no_nan() -> None:
     }
     assert to_json_value(value) == {"a": None, "b": [1, None, None, True], "3": "2024-01-01 00:00:00", "c": True}
     assert json.loads(dumps(value))["a"] is None
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_the_first_line_tells_the_separator(tmp_path: Path, separator: str) -> None:
+    for name in ("x.csv", "x.csv.gz", "x.txt"):
+        path = tmp_path / name
+        FRAME.to_csv(path, index=False, sep=separator, decimal="," if separator == ";" else ".", encoding="utf-8-sig")
+        frame = read_series_file(path, None, None)
+        assert frame.index.name == "when"
+        np.testing.assert_array_equal(frame["a"], FRAME["a"])
+        assert frame["b"].tolist() == [1, 2, 3]
+
+
+def test_names_are_never_shifted(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(
+        "when,a\n2024-01-01,1,\n2024-01-02,2,\n"
+    )  # pandas calls the stamps an index, and the numbers `when`
+    with pytest.raises(InputFileError, match="got 2 names and 3 cells"):
+        read_table_file(path)
+
+
+def test_numbers_spoilt_by_a_cell_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("t,a,b,site\n1,1.0,2,x\n2,n/v,,y\n3,2.0,5,z\n")
+    with pytest.raises(InputFileError, match=r"column 'a' .* got 'n/v' at row 1"):
+        read_series_file(path, None, None)
+    assert list(read_series_file(path, None, ["b"]).columns) == ["b"]

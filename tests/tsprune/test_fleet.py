@@ -56,6 +56,54 @@ def test_a_series_that_fails_does_not_stop_the_others() -> None:
     assert not scored.loc[scored["unique_id"] == "c", "anomaly"].any()
 
 
+def test_rows_without_an_id_are_told_not_dropped() -> None:
+    frame = long_frame()
+    frame.loc[10:19, "unique_id"] = None
+    for given in (frame, pl.from_pandas(frame)):
+        out, summary = clean_many(given, SeriesCleaner(period=12))
+        assert len(out) == len(frame)
+        np.testing.assert_array_equal(out["y"].to_numpy()[10:20], frame["y"].to_numpy()[10:20])
+        told = pd.DataFrame({name: list(summary[name]) for name in summary.columns})
+        assert told["n_timepoints"].sum() == len(frame)
+        lost = told[told["unique_id"].isna()]
+        assert lost["n_timepoints"].tolist() == [10]
+        assert "must name the series" in lost["error"].iloc[0]
+        assert told.loc[told["unique_id"].notna(), "error"].isna().all()
+
+
+def test_the_other_columns_come_back_as_they_were() -> None:
+    frame = long_frame().assign(site=pd.Categorical(["x"] * 720), big=pd.array([2**60 + 1] * 719 + [None], "Int64"))
+    frame["ds"] = frame["ds"].dt.tz_localize("Europe/Berlin", ambiguous="NaT", nonexistent="shift_forward")
+    out = clean_many(frame, SeriesCleaner(period=12)).frame
+    others = ["unique_id", "ds", "site", "big"]
+    pd.testing.assert_frame_equal(out[others], frame[others])
+    polar = pl.from_pandas(frame)
+    assert clean_many(polar, SeriesCleaner(period=12)).frame[others].equals(polar[others])
+
+
+def test_columns_that_the_result_needs_for_itself() -> None:
+    frame = long_frame().rename(columns={"y": "score"})
+    with pytest.raises(InvalidSeriesError, match="rename yours"):
+        detect_many(frame, value_column="score")
+
+
+def test_times_of_several_kinds_are_told() -> None:
+    frame = long_frame().astype({"ds": object})
+    frame.loc[3, "ds"] = "soon"
+    summary = clean_many(frame, SeriesCleaner(period=12)).summary
+    assert "times of one kind" in summary["error"].iloc[0]
+    assert summary["error"].iloc[1:].isna().all()
+
+
+def test_text_among_the_values_of_a_polars_frame() -> None:
+    polar = pl.from_pandas(long_frame()).with_columns(pl.col("y").cast(pl.String))
+    polar = polar.with_columns(pl.when(pl.col("unique_id") == "a").then(pl.lit("x")).otherwise(pl.col("y")).alias("y"))
+    out, summary = clean_many(polar, SeriesCleaner(period=12))
+    assert summary["error"].is_null().to_list() == [True, False, True]
+    assert set(out.filter(pl.col("unique_id") == "a")["y"]) == {"x"}
+    assert out.filter(pl.col("unique_id") == "c")["y"].cast(float).is_finite().all()
+
+
 def test_polars_and_own_names() -> None:
     frame = long_frame().rename(columns={"unique_id": "site_id", "ds": "when", "y": "load"})
     polar = pl.from_pandas(frame)
@@ -117,7 +165,9 @@ def test_wrong_use() -> None:
     with pytest.raises(InvalidParameterError, match="detector"):
         detect_many(frame, object())
     with pytest.raises(InvalidParameterError, match="engine"):
-        clean_many(frame, period=12, engine="ray")
+        clean_many(frame, period=12, engine="rays")
+    with pytest.raises(InvalidParameterError, match="engine"):
+        clean_many(frame, period=12, engine=3)
     empty = clean_many(frame.iloc[:0])
     assert len(empty.frame) == 0
     assert len(empty.summary) == 0

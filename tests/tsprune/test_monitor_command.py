@@ -85,6 +85,11 @@ def test_stop_exits_with_two_and_one_line(tmp_path: Path, capsys: pytest.Capture
     status, _, message = inside(capsys, *arguments(tmp_path, tmp_path / "nowhere"))
     assert status == 2
     assert "nowhere" in message
+    words = list(arguments(tmp_path, source))
+    words[words.index("--state") + 1] = str(tmp_path / "no folder" / "state")
+    status, _, message = inside(capsys, *words)
+    assert status == 2
+    assert "must be a file that can be written" in message
 
 
 @pytest.mark.slow

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detectors.report import PruningRecord, PruningReport
 from tsprune.reporting.page import Page
-from tsprune.reporting.svg import Line, Marks, line_chart
+from tsprune.reporting.svg import Line, Marks, _ticks, line_chart
 
 INDEX = pd.date_range("2024-01-01", periods=100, freq="h")
 VALUES = np.sin(np.arange(100) / 5)
@@ -89,3 +92,29 @@ def test_a_page_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
     assert "&lt;i&gt;" in text
     assert text.index("<td>go</td>") < text.index("<td>keep</td>")
     assert not re.search(r"(src|href)=|<script|@import|url\(", text)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (3.763, 15.0, [5.0, 7.5, 10.0, 12.5, 15.0]),
+        (-1.092, 2.315, [-1.0, 0.0, 1.0, 2.0]),
+        (0.0, 1.0, [0.0, 0.25, 0.5, 0.75, 1.0]),
+        (-5e-301, 5e-301, [-5e-301, -2.5e-301, 0.0, 2.5e-301, 5e-301]),
+    ],
+)
+def test_the_axis_has_round_values(low: float, high: float, expected: list[float]) -> None:
+    np.testing.assert_allclose(_ticks(low, high), expected, rtol=1e-12)
+
+
+@settings(deadline=None)
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_there_are_always_some_values_on_the_axis(low: float, extent: float) -> None:
+    ticks = _ticks(low, low + extent)
+    assert 2 <= ticks.size <= 7
+    assert (ticks >= low - 1e-9 * extent).all()
+    assert (ticks <= low + extent * (1 + 1e-9)).all()
+
+
+def test_values_too_close_for_round_ones() -> None:
+    assert _ticks(1e6, np.nextafter(1e6, 2e6)).size == 4

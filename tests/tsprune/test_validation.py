@@ -189,3 +189,11 @@ def test_every_30_days_is_no_calendar() -> None:
     series = read_series(pd.Series(1.0, index=pd.date_range("2024-01-01", periods=60, freq="30D")))
     assert TimeGrid.of(series).months == 0
     assert TimeGrid.of(series).positions(series).tolist() == list(range(60))
+
+
+def test_masked_values_are_missing() -> None:
+    given = np.ma.masked_array([1, 2, 3], mask=[False, True, False])
+    np.testing.assert_array_equal(read_series(given).values[:, 0], [1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(given, [1, 2, 3])
+    with pytest.raises(InvalidSeriesError, match="numbers"):
+        read_series(np.ma.masked_array(["a", "b"], mask=[False, True]))

@@ -5,6 +5,7 @@ A file that cannot be read as a table is an `InputFileError` that names the file
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def read_table_file(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        ``.csv``, ``.tsv``, ``.txt`` (also gzipped) or ``.parquet``.
+        ``.csv``, ``.tsv``, ``.txt`` (also gzipped) or ``.parquet``. Text is separated by what its first line shows:
+        commas, else semicolons (then decimal commas are numbers, too), else tabs.
 
     Returns
     -------
@@ -49,13 +51,29 @@ def read_table_file(path: Path) -> pd.DataFrame:
         if path.suffix in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
         else:
-            frame = pd.read_csv(path, sep="\t" if ".tsv" in path.suffixes else ",")
+            frame = _read_csv(path)
     except ImportError as error:
         raise InputFileError("Parquet needs pyarrow: `pip install 'tsprune[parquet]'`.") from error
     except (ValueError, OSError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
         raise InputFileError(f"{path.name} must hold a table, got: {str(error).splitlines()[0]}") from error
     if frame.empty:
         raise InputFileError(f"{path.name} must have at least one row and one column, got shape {frame.shape}.")
+    return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a table of text; a row may not have more cells than there are names."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig") as lines:
+        names, rows = lines.readline(), lines.readlines(100_000)
+    separator = next((mark for mark in (",", ";", "\t") if mark in names), ",")
+    decimal = "," if separator == ";" and any("," in row for row in rows) else "."
+    frame = pd.read_csv(path, sep=separator, decimal=decimal)
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas makes an index of what has no name: names would be shifted
+        raise InputFileError(
+            f"{path.name} must have a name for every cell of its rows, got {len(frame.columns)} names and "
+            f"{len(frame.columns) + frame.index.nlevels} cells; name all, or drop the extra separator."
+        )
     return frame
 
 
@@ -92,10 +110,25 @@ def read_series_file(path: Path, time: str | None, columns: list[str] | None) ->
     if columns:
         chosen: pd.DataFrame = frame[columns]
         return chosen
-    numeric = frame.drop(columns=[time] if time else []).select_dtypes("number")
+    values = frame.drop(columns=[time] if time else [])
+    numeric = values.select_dtypes("number")
+    for name in values.columns.difference(numeric.columns):
+        _refuse_spoilt_numbers(values[name], path.name)
     if numeric.shape[1] == 0:
         raise InputFileError(f"{path.name} must have a column of numbers, got {dict(frame.dtypes.astype(str))}.")
     return numeric
+
+
+def _refuse_spoilt_numbers(column: pd.Series, file: str) -> None:
+    """Raise if a column of text is one of numbers but for some cells: it would be left out in silence."""
+    cells = column.dropna().astype(str)
+    spoilt = pd.to_numeric(cells, errors="coerce").isna().to_numpy()
+    if 0 < spoilt.sum() < 0.5 * len(cells):
+        row = int(np.flatnonzero(column.notna().to_numpy())[spoilt.argmax()])
+        raise InputFileError(
+            f"column {str(column.name)!r} of {file} must hold numbers, got {cells.iloc[spoilt.argmax()]!r} at row "
+            f"{row}, {int(spoilt.sum())} such cells in all; leave them empty, or name the columns wanted with --column."
+        )
 
 
 def _guess_time(frame: pd.DataFrame) -> str | None:

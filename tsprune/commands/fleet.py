@@ -24,7 +24,7 @@ def fleet(
     time_column: Annotated[str, typer.Option(help="Column of times.")] = "ds",
     value_column: Annotated[str, typer.Option(help="Column of values.")] = "y",
     period: Period = "auto",
-    engine: Annotated[str | None, typer.Option(help="Run on: dask; default this process.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Run on dask, ray or spark; default this process.")] = None,
     seed: Seed = 0,
     output: Output = None,
     summary: Annotated[Path | None, typer.Option(help="Where the summary goes.")] = None,

@@ -57,7 +57,7 @@ def print_table(title: str, rows: Sequence[Mapping[Any, Any]]) -> None:
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for name, value in rows[0].items():
-        table.add_column(str(name), justify="right" if isinstance(value, int | float) else "left")
+        table.add_column(str(name), justify="right" if isinstance(value, int | float) else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     console.print(table)

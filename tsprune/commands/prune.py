@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
+from numpy.typing import NDArray
 
 from detectors.feature_pruner import FeaturePruner
+from detectors.report import PruningReport
 from tsprune.commands.files import InputFileError, read_table_file, write_table_file
 from tsprune.commands.options import Input, Json, Output, Report, Seed, console, finish, print_table
-from tsprune.exceptions import InvalidParameterError
+from tsprune.exceptions import InvalidParameterError, PruningError
 from tsprune.reporting.page import Page
 
 __all__ = ["prune"]
@@ -40,18 +43,12 @@ def prune(
     if numbers.shape[1] == 0:
         raise InputFileError(f"{path.name} must have a column of numbers, got {dict(table.dtypes.astype(str))}.")
     numbers = numbers.astype(np.float64)
-    if score is None:
-        pruner = FeaturePruner(random_state=seed).fit(numbers)
-        support, decisions = pruner.get_support(), pruner.report_
-        result = numbers.loc[:, support]
-    else:
-        import detectors
-
-        model = getattr(detectors, _DETECTORS[score])
-        model = model(random_state=seed) if "random_state" in model().get_params() else model()
-        model.fit(numbers)
-        support, decisions = model.support_, model.report_
-        result = numbers.loc[:, support].assign(score=model.score_samples(numbers))
+    try:
+        result, support, decisions = _pruned(numbers, score, seed)
+    except ValueError as error:
+        if isinstance(error, PruningError):
+            raise
+        raise InputFileError(f"{path.name} must hold a table that can be pruned, got: {error}") from error
     if output is not None:
         write_table_file(result, output, with_index=False)
     if report is not None:
@@ -71,3 +68,19 @@ def prune(
         "guards": list(decisions.guards),
     }
     finish(summary, as_json=json, output=output, report=report)
+
+
+def _pruned(
+    numbers: pd.DataFrame, score: str | None, seed: int
+) -> tuple[pd.DataFrame, NDArray[np.bool_], PruningReport]:
+    """The columns kept, with scores if asked for, which those are (n_columns,), and why."""
+    if score is None:
+        pruner = FeaturePruner(random_state=seed).fit(numbers)
+        support = pruner.get_support()
+        return numbers.loc[:, support], support, pruner.report_
+    import detectors
+
+    model = getattr(detectors, _DETECTORS[score])
+    model = model(random_state=seed) if "random_state" in model().get_params() else model()
+    model.fit(numbers)
+    return numbers.loc[:, model.support_].assign(score=model.score_samples(numbers)), model.support_, model.report_

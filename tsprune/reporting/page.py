@@ -19,8 +19,10 @@ body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)
  margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid var(--line)}
 p.lead{color:var(--soft);margin-top:0}svg{width:100%;height:auto;display:block;margin:.6rem 0}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:.6rem 0;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}
+.scroll{overflow:auto;max-height:26rem}@media print{.scroll{max-height:none}}
+table{border-collapse:collapse;font-size:13px;margin:.6rem 0;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .6rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
+th,td:first-child{white-space:nowrap}
 th{color:var(--soft);font-weight:600}
 svg text{font:11px system-ui,sans-serif;fill:var(--soft)}svg .t{font-weight:600;fill:var(--ink)}svg .y{text-anchor:end}
 svg .n{text-anchor:end}svg .g{stroke:var(--line);stroke-width:.7}

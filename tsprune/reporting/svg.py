@@ -98,9 +98,9 @@ def line_chart(
         parts.append(
             f"<rect x='{left:.1f}' y='{_TOP}' width='{max(1.0, right - left):.1f}' height='{inner_height}' class='s'/>"
         )
-    for value in np.linspace(low, high, 4):
+    for value in _ticks(low, high):
         parts.append(f"<path d='M{_LEFT} {y(value):.1f}H{width - _RIGHT}' class='g'/>")
-        parts.append(f"<text x='{_LEFT - 6}' y='{y(value) + 4:.1f}' class='y'>{value:.4g}</text>")
+        parts.append(f"<text x='{_LEFT - 6}' y='{y(value) + 4:.1f}' class='y'>{value:.6g}</text>")
     for row in np.unique(np.linspace(0, n - 1, min(6, n)).astype(int)):
         anchor = "start" if row == 0 else "end" if row == n - 1 else "middle"
         label = html.escape(_label(index[row]))
@@ -123,6 +123,17 @@ def line_chart(
             parts.append(f"<text x='{right_end:.0f}' y='15' class='n' style='fill:{colour}'>{html.escape(name)}</text>")
             right_end -= 7.0 * len(name) + 14
     return "".join([*parts, "</svg>"])
+
+
+def _ticks(low: float, high: float) -> Floats:
+    """Round values (k,) between `low` and `high`, two to six of them."""
+    rough = (high - low) / 4.0
+    unit = 10.0 ** np.floor(np.log10(rough)) if rough > 0.0 else 0.0
+    if not 0.0 < unit < np.inf or unit < 1e-9 * max(abs(low), abs(high)):
+        return np.linspace(low, high, 4)  # no room between the numbers for round ones
+    step = min((unit * factor for factor in (1.0, 2.0, 2.5, 5.0, 10.0)), key=lambda step: abs(np.log(step / rough)))
+    ticks: Floats = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    return ticks
 
 
 def _label(value: object) -> str:

@@ -83,7 +83,7 @@ class Journal:
             self._connection = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
         except sqlite3.OperationalError as error:
             raise StoredStateError(
-                f"the state {str(self.path)!r} must be a file that can be made, got: {error}; check its directory."
+                f"the state {str(self.path)!r} must be a file that can be written, got: {error}; check its directory."
             ) from None
         try:
             self._open()

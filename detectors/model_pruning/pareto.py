@@ -140,7 +140,7 @@ def pareto_front(
     check_value("n_rounds", n_rounds, integer(1), owner="pareto_front")
     if not isinstance(candidates, Mapping):
         raise InvalidParameterError(
-            f"candidates must map names to detectors, got {type(candidates).__name__}; write {{'plain': detector, ...}}."
+            f"candidates must map names to detectors, got {type(candidates).__name__}; name them in a dict."
         )
     if not candidates:
         raise InvalidParameterError("candidates must name at least one detector, got none.")

@@ -138,6 +138,10 @@ def pareto_front(
     True
     """
     check_value("n_rounds", n_rounds, integer(1), owner="pareto_front")
+    if not isinstance(candidates, Mapping):
+        raise InvalidParameterError(
+            f"candidates must map names to detectors, got {type(candidates).__name__}; name them in a dict."
+        )
     if not candidates:
         raise InvalidParameterError("candidates must name at least one detector, got none.")
     rows = check_array(X, dtype=np.float64, order="C", ensure_all_finite="allow-nan")

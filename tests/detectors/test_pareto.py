@@ -86,3 +86,8 @@ def test_bad_calls(table):
         pareto_front(CANDIDATES, X, 0 * y)
     with pytest.raises(InvalidParameterError, match="n_rounds"):
         pareto_front(CANDIDATES, X, n_rounds=0)
+
+
+def test_one_detector_without_a_name_is_refused() -> None:
+    with pytest.raises(InvalidParameterError, match="must map names to detectors"):
+        pareto_front(IsolationForest(), np.zeros((30, 2)))  # type: ignore[arg-type]

@@ -139,7 +139,7 @@ class Journal:
             )
             self._connection.executemany("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", alerts)
             run("COMMIT")
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             self._connection.rollback()
             raise StoredStateError(
                 f"the state {str(self.path)!r} cannot be written: {error}; make room and run again, what was committed "

@@ -92,8 +92,29 @@ def test_clean_fills_the_gap_and_lists_every_change(
     changed = np.flatnonzero(~np.isclose(cleaned, old, equal_nan=True))
     assert {200, 300, 301, 302, 303} <= set(changed.tolist())
     assert len(listed) == len(changed) == last_json(text)["series"][0]["changed"]
-    assert "<circle" in page.read_text(encoding="utf-8")
+    assert page.read_text(encoding="utf-8").count("<circle") == len(changed)  # every change is marked, gaps too
     assert "Cleaning" in run(capsys, *words)[1]
+
+
+def test_clean_takes_bounds(capsys: pytest.CaptureFixture[str], series_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.csv"
+    words = [
+        "clean",
+        str(series_file),
+        "--period",
+        "24",
+        "--lower",
+        "46",
+        "--upper",
+        "60",
+        "--output",
+        str(out),
+        "--json",
+    ]
+    status, text, _ = run(capsys, *words)
+    assert status == 0
+    assert last_json(text)["series"][0]["reasons"]["below lower bound"] > 0
+    assert pd.read_csv(out)["load"].between(46, 60).all()
 
 
 def test_detect_finds_the_spike(capsys: pytest.CaptureFixture[str], series_file: Path, tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def clean(
     column: Columns = None,
     period: Period = "auto",
     level_shift: Annotated[str, typer.Option(help="What becomes of level shifts: repair, keep or report.")] = "repair",
+    lower: Annotated[float | None, typer.Option(help="Values below are impossible, and replaced.")] = None,
+    upper: Annotated[float | None, typer.Option(help="Values above are impossible, and replaced.")] = None,
     output: Output = None,
     changes: Annotated[Path | None, typer.Option(help="Where the list of changes goes.")] = None,
     report: Report = None,
@@ -48,7 +50,7 @@ def clean(
     page = Page(f"Cleaning of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
     cleaned, listed, summary = {}, [], []
     for name in frame.columns:
-        cleaner = SeriesCleaner(period=read_period(period), level_shift=level_shift)
+        cleaner = SeriesCleaner(period=read_period(period), level_shift=level_shift, lower=lower, upper=upper)
         cleaned[name] = np.asarray(cleaner.fit_transform(frame[name]), dtype=np.float64)
         table = cleaner.changes_
         listed.append(table.assign(series=str(name)))
@@ -84,10 +86,10 @@ def add_cleaning(page: Page, name: str, old: pd.Series, new: Any, cleaner: Any) 
     """Add a chart of old and new with every change marked, and the list of changes, to a page."""
     page.section(name)
     before = old.to_numpy(dtype=np.float64)
-    mask = np.asarray(cleaner.mask_).reshape(-1)
-    rows = np.flatnonzero(mask)
+    values = np.asarray(new, dtype=np.float64)
+    rows = np.flatnonzero(np.asarray(cleaner.mask_).reshape(-1) | (np.isnan(before) & np.isfinite(values)))
     texts = [f"{old.index[row]}: {before[row]:.4g} to {new[row]:.4g}" for row in rows.tolist()]
-    marks = [Marks("changed", rows, np.asarray(new)[rows], texts=texts)]
+    marks = [Marks("changed", rows, values[rows], texts=texts)]
     page.chart(
         line_chart([Line("new", new, "#22577a"), Line("old", before, "#adb5bd")], old.index, title=name, marks=marks)
     )

@@ -267,7 +267,7 @@ def solve_gap(a: Floats, phi: Floats, v: Floats, rows: Integers) -> tuple[Floats
     matrix, right = np.zeros((size, size)), np.zeros(size)
     for k in range(size):
         matrix[k, k] = 1e-9 * v[rows[k]]
-    t, stop = max(0, rows[0]), min(n, rows[-1] + order)
+    t, stop = rows[0] if rows[0] >= order else 0, min(n, rows[-1] + order)  # mirrored rows reach into early gaps
     while t < stop:
         known = 0.0
         touched = False

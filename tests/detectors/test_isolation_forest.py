@@ -122,9 +122,7 @@ def test_warm_start_adds_trees_to_those_grown(table, options):
     first = twice.detector_.estimators_
     twice.set_params(n_estimators=30).fit(table)
     assert twice.detector_.estimators_[:10] == first[:10]
-    np.testing.assert_array_equal(twice.detector_.decision_function(table), once.detector_.decision_function(table))
-    if "prune_trees" not in options:
-        np.testing.assert_array_equal(twice.score_samples(table), once.score_samples(table))
+    np.testing.assert_array_equal(twice.score_samples(table), once.score_samples(table))
     with pytest.raises(ValueError, match="n_estimators=5"):
         twice.set_params(n_estimators=5).fit(table)
 

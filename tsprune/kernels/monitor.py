@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 import tsprune.kernels.monitor_layout as at
-from detectors.kernels.forest import forest_scores
+from detectors.kernels.packed_forest import packed_scores
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, add_count, tail_probability
 from tsprune.kernels.extremes import rarity
 from tsprune.kernels.monitor_metric import VIEW_WEIGHT, increase, metric_step, strength
@@ -134,15 +134,14 @@ def _share_out(evidence: float, unexplained: Floats, out: Floats) -> tuple[int, 
 
 @njit(cache=True, error_model="numpy")
 def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params: Floats, integers: Integers,
-            joint: Floats, metrics: Floats, sample: Narrow, relations: Floats, feature: Any, threshold: Any,
-            child: Any, missing_left: Any, leaf: Any, roots: Any, heights: Any, normaliser: float) -> int:  # fmt: skip
+            joint: Floats, metrics: Floats, sample: Narrow, relations: Floats, forest: Any) -> int:  # fmt: skip
     """Take rows `values` (n_rows, n_metrics) at `times` (n_rows,) into the state; fill `out` (n_rows, n_fields).
 
     Returns the rows done: it ends early where the sample is full, so that a forest can be grown from it. `relations`
-    and the forest (`detectors.kernels.forest`) are what was grown before; without trees they are not looked at.
+    and `forest` (`detectors.kernels.packed_forest`) are what was grown before; an empty forest is not looked at.
     """
     n_metrics = values.shape[1]
-    recent, apart_from = np.empty(2 * n_metrics), np.empty((1, 2 * n_metrics))
+    recent, apart_from, odd = np.empty(2 * n_metrics), np.empty((1, 2 * n_metrics)), np.zeros(1)
     is_joint = sample.shape[0] > 0
     look, work = np.empty(at.N_VIEWS), np.empty(N_VISITS)
     chances = math.log10(n_metrics)
@@ -209,9 +208,9 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         if n_present > 1:
             p = rarity(joint, at.J_ENERGY, energy / n_present, params[at.P_HORIZON])
             evidence = max(evidence, VIEW_WEIGHT * strength(p))
-        if roots.shape[0] > 0 and n_present > 1:  # or they may no longer move with each other as they did
+        if forest.shape[0] > 0 and n_present > 1:  # or they may no longer move with each other as they did
             unexplained(recent, relations, apart_from[0])
-            odd = forest_scores(apart_from, feature, threshold, child, missing_left, leaf, roots, heights, normaliser)
+            packed_scores(apart_from, forest, odd)
             together = VIEW_WEIGHT * strength(rarity(joint, at.J_FOREST, -odd[0], params[at.P_HORIZON]))
             behind, highest = _share_out(together, apart_from[0], row_out)
             if together > evidence:

@@ -49,15 +49,12 @@ class JointForest:
         self.kept = np.zeros(2 * n_metrics, dtype=bool)
         self._stored: dict[str, NDArray[Any]] = {}
         self._normaliser = 1.0
-        self._trees: tuple[Any, ...] = (
-            np.zeros(0, np.uint32), np.zeros(0, np.float32), np.zeros(0, np.uint32), np.zeros(0, np.uint8),
-            np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), 1.0,
-        )  # fmt: skip
+        self._trees: NDArray[Any] = np.zeros(0, np.uint32)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What the kernel takes: sample, relations, and the forest as flat arrays."""
-        return (self.sample, self.relations, *self._trees)
+        """What the kernel takes: sample, relations, and the packed forest."""
+        return (self.sample, self.relations, self._trees)
 
     def grow(self, integers: Integers, horizon: float) -> None:
         """Grow a forest from the full sample, log which relations came or went, and make room in the sample."""
@@ -95,7 +92,7 @@ class JointForest:
         from detectors.model_pruning.trees import FlatForest
 
         self._stored, self._normaliser = dict(forest), normaliser
-        self._trees = FlatForest.from_compact(forest, normaliser).arrays
+        self._trees = FlatForest.from_compact(forest, normaliser).packed
 
     def to_state(self) -> tuple[float, dict[str, NDArray[Any]]]:
         """Return the normaliser and the arrays that are the whole of it."""

@@ -37,7 +37,7 @@ class PrunedIsolationForest(CompiledDetector):
     Parameters
     ----------
     n_estimators : int >= 1
-        Trees to grow; at most as many with `reliability`.
+        Trees to grow; at most as many with `reliability`. While features are weighted, as many again on the view.
     max_samples : "auto", int or float in (0, 1]
         Rows per tree; "auto" = min(256, n_rows).
     contamination : "auto" or float in (0, 0.5]
@@ -55,8 +55,9 @@ class PrunedIsolationForest(CompiledDetector):
     prune_features : bool
         Leave out features that a `FeaturePruner` finds irrelevant.
     weight_features : bool
-        Draw features by what they agree on, and half of the thresholds on a logarithmic scale (`FeatureView`); only
-        while `prune_features` is True, `max_features` 1.0 and the table dense. False grows scikit-learn's forest.
+        Put a second forest beside scikit-learn's, which draws features by what they agree on and thresholds on a
+        logarithmic scale (`FeatureView`); only while `prune_features` is True, `max_features` 1.0 and the table
+        dense. It costs as much time and memory again. False leaves scikit-learn's forest alone.
     prune_trees : bool
         Collapse subtrees and refit leaf values, as far as `tree_fidelity` allows.
     tree_fidelity : float in (0, 1]
@@ -74,8 +75,9 @@ class PrunedIsolationForest(CompiledDetector):
     model_report_ : PruningReport
         Every tree with what happened to it; `figures` hold nodes before and after and the fidelity reached.
     detector_ : IsolationForest
-        The forest before its trees were pruned, on the columns of the `FeatureView` if features are weighted; not
-        there after `load`.
+        scikit-learn's forest on the kept features, before trees were pruned; not there after `load`.
+    view_detector_ : IsolationForest or None
+        The forest beside it, on ``FeatureView.offered``, None if features are not weighted; not there after `load`.
     support_, report_, offset_
         As in `PrunedDetector`.
 
@@ -153,31 +155,35 @@ class PrunedIsolationForest(CompiledDetector):
         self.reliability = reliability
 
     def _make_engine(self) -> Any:
+        return self._engine(self.random_state)
+
+    def _engine(self, random_state: Any) -> IsolationForest:
+        """scikit-learn's forest with the parameters of this one."""
         return IsolationForest(
             n_estimators=self.n_estimators,
             max_samples=self.max_samples,
             max_features=self.max_features,
             bootstrap=self.bootstrap,
             n_jobs=self.n_jobs,
-            random_state=self.random_state,
+            random_state=random_state,
             verbose=self.verbose,
         )
 
     def _fit_engine(self, X: Any, sample_weight: Floats | None) -> None:
         """Grow, flatten and prune the forest."""
-        engine = self._make_engine()
-        history: list[float] = []
-        weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X)
-        view = FeatureView.of(X) if weighted else None
-        offered = X if view is None else view.offered(X)
-        if self.reliability is None:
-            engine.fit(offered, sample_weight=sample_weight)
-        else:
-            history = grow_until_stable(engine, offered, reliability=self.reliability, sample_weight=sample_weight)
-        self.detector_ = engine
-        forest = FlatForest.from_sklearn(engine)
-        if view is not None:
-            forest = forest.restated(*view.thresholds(forest.feature.astype(np.intp), forest.threshold.astype(float)))
+        self.detector_, history = self._grown(self._make_engine(), X, sample_weight)
+        self.view_detector_ = None
+        forest = FlatForest.from_sklearn(self.detector_)
+        n_grown = self.detector_.n_estimators
+        if self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X):
+            view = FeatureView.of(X)
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            self.view_detector_, more = self._grown(self._engine(seed), view.offered(X), sample_weight)
+            history = [min(pair) for pair in zip(history[-1:], more[-1:], strict=True)]
+            n_grown += self.view_detector_.n_estimators
+            other = FlatForest.from_sklearn(self.view_detector_)
+            split = view.thresholds(other.feature.astype(np.intp), other.threshold.astype(float))
+            forest = _side_by_side(forest, other.restated(*split))
         report = PruningReport([], "trees", figures={"nodes_before": forest.n_nodes, "nodes_after": forest.n_nodes})
         if self.prune_trees:
             rows = X.toarray() if is_sparse(X) else X
@@ -185,13 +191,21 @@ class PrunedIsolationForest(CompiledDetector):
             forest, report = prune_forest(forest, rows, fidelity=self.tree_fidelity, random_state=rng)
         if history:
             figures = {
-                "trees_grown": engine.n_estimators,
-                "trees_allowed": self.n_estimators,
+                "trees_grown": n_grown,
+                "trees_allowed": self.n_estimators * (1 if self.view_detector_ is None else 2),
                 "reliability": history[-1],
             }
             report = PruningReport(report.records, report.subject, report.guards, {**report.figures, **figures})
         self.model_report_ = report
         self._install(forest)
+
+    def _grown(
+        self, engine: IsolationForest, X: Any, sample_weight: Floats | None
+    ) -> tuple[IsolationForest, list[float]]:
+        """`engine` fitted on `X` (n_rows, n_columns), and the reliabilities it passed through, if any are asked for."""
+        if self.reliability is None:
+            return engine.fit(X, sample_weight=sample_weight), []
+        return engine, grow_until_stable(engine, X, reliability=self.reliability, sample_weight=sample_weight)
 
     def _install(self, forest: FlatForest) -> None:
         """Take over a forest on the kept features."""
@@ -235,3 +249,18 @@ class PrunedIsolationForest(CompiledDetector):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _side_by_side(one: FlatForest, other: FlatForest) -> FlatForest:
+    """The trees of both forests as one; its score is that of the mean path length."""
+    shift = one.n_nodes
+    return FlatForest(
+        feature=np.concatenate([one.feature, other.feature]),
+        threshold=np.concatenate([one.threshold, other.threshold]),
+        child=np.concatenate([one.child, (other.child + shift).astype(np.uint32)]),
+        missing_left=np.concatenate([one.missing_left, other.missing_left]),
+        value=np.concatenate([one.value, other.value]),
+        roots=np.concatenate([one.roots, other.roots + shift]),
+        heights=np.concatenate([one.heights, other.heights]),
+        normaliser=one.normaliser + other.normaliser,
+    )

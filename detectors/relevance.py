@@ -215,7 +215,7 @@ def pair_evidence(basis: RankBasis, partners: Mask | None = None, edge_log_p: fl
     >>> (found.log_p < np.log(0.001)).tolist(), found.partner.tolist()[::2]
     ([True, False, True], [2, 0])
     """
-    n_functions, n_features, n_rows = basis.functions.shape
+    n_features, n_rows = basis.n_features, basis.n_rows
     active = basis.active if partners is None else basis.active & partners
     columns = np.flatnonzero(active.any(axis=0))
     n_partners = n_features if partners is None else int(partners.sum())
@@ -238,7 +238,7 @@ def pair_evidence(basis: RankBasis, partners: Mask | None = None, edge_log_p: fl
 
 def _products(basis: RankBasis, block: slice, columns: NDArray[np.intp]) -> NDArray[np.float32]:
     """Correlations (n_functions, n_block, n_functions, n_columns) of the functions of a block and of `columns`."""
-    n_functions, _, n_rows = basis.functions.shape
+    n_functions = len(basis.functions)
     own = basis.functions[:, block]
     products = np.zeros((n_functions, own.shape[1], n_functions, len(columns)), dtype=np.float32)
     for g in range(n_functions):

@@ -110,7 +110,7 @@ def test_forest_is_scikit_learns_and_one_on_the_view() -> None:
     np.testing.assert_array_equal(model.detector_.score_samples(kept), by_hand.score_samples(kept))
     assert (plain.n_trees_, model.n_trees_, plain.view_detector_) == (20, 40, None)
     engine = model.view_detector_.score_samples(FeatureView.of(kept).offered(kept))
-    mean_path = (np.log2(-by_hand.score_samples(kept)) + 0.6 * np.log2(-engine)) / 1.6
+    mean_path = (3 * np.log2(-by_hand.score_samples(kept)) + 2 * np.log2(-engine)) / 5
     np.testing.assert_allclose(model.score_samples(X), -(2.0**mean_path), atol=2e-3)  # float32 thresholds, restated
 
 

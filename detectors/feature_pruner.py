@@ -82,8 +82,10 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
     sentinel_ : MarginalSentinel or None
     report_ : PruningReport
         Every feature with its kind ("relevant", "constant", "duplicate", "independent noise", "irrelevant block",
-        "harmful", "untested"), reason, statistic (= relevance), threshold and p-value. "harmful" is an independent
-        feature whose own extremes would fill the top of a ranking; "untested" did not vary in the rows drawn.
+        "harmful", "untested"), reason, statistic, threshold and p-value. The statistic is the relevance; for an
+        irrelevant block minus the natural logarithm of the p-value of joint normality, for a duplicate the size of
+        its correlation with the original. "harmful" is an independent feature whose own extremes would fill the top
+        of a ranking; "untested" did not vary in the rows drawn.
 
     Raises
     ------
@@ -304,7 +306,9 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         if all(isinstance(name, str) for name in names) and names != [f"x{i}" for i in range(len(names))]:
             made.feature_names_in_ = np.array(names, dtype=object)
         made.kinds_ = np.array([record.kind for record in report.records], dtype=object)
-        made.relevance_ = np.nan_to_num(np.array([record.statistic for record in report.records]), nan=0.0)
+        tested = ~np.isin(made.kinds_, ("duplicate", "irrelevant block"))  # their statistics tell something else
+        statistics = np.array([record.statistic for record in report.records])
+        made.relevance_ = np.where(tested, np.nan_to_num(statistics, nan=0.0), 0.0)
         made.blocks_ = np.arange(len(names))
         made.sentinel_ = None
         made.report_ = report
@@ -352,20 +356,13 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         self.support_ = found.support
         self.kinds_ = found.kinds
         self.blocks_ = found.blocks
-        self.relevance_ = -found.log_p
-        threshold = -math.log(self.alpha)
+        self.relevance_ = np.abs(found.log_p)
+        names, reasons = self._names(), found.reasons(self._names())
+        parts = found.evidence(self.alpha, self.normality_level)
         records = [
-            PruningRecord(
-                item=name,
-                kind=str(kind),
-                kept=bool(kept),
-                reason=reason,
-                statistic=float(relevance),
-                threshold=threshold,
-                p_value=math.exp(-relevance),
-            )
-            for name, kind, kept, reason, relevance in zip(
-                self._names(), found.kinds, found.support, found.reasons(self._names()), self.relevance_, strict=True
+            PruningRecord(name, str(kind), bool(kept), reason, *map(float, evidence))
+            for name, kind, kept, reason, *evidence in zip(
+                names, found.kinds, found.support, reasons, *parts, strict=True
             )
         ]
         figures = {"false_discovery_rate": self.alpha, "rows_tested": found.n_rows, **found.figures}

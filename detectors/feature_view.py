@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 
 _CLIP = 5.0  # standard deviations: beyond, the linear scale only repeats that a value is far out
 _LEAST_WEIGHT = 0.2  # of a feature that agrees with nothing; one that agrees fully has 1.2
-_MOST_COPIES = 6  # 1.2 / 0.2: the same range of weights for a detector that draws features
+_LEAST_DRAWN = 0.05  # the same for a detector that draws features, beside one that draws them evenly
+_MOST_COPIES = 12
 _SIGNIFICANT = 1.645  # standard errors of a correlation by chance: smaller agreement counts as none
 _MOST_ROWS = 4000  # rows for the agreement: its standard error is below 0.02 then
 
@@ -93,27 +94,24 @@ class FeatureView:
         return np.sign(z) * np.log1p(np.abs(z))
 
     def draws(self) -> NDArray[np.intp]:
-        """Feature numbers (n_draws,) in which a feature is repeated as often as its weight asks, 1 to 6 times."""
-        copies = np.maximum(np.round(_MOST_COPIES * self.weight / self.weight.max()), 1).astype(np.intp)
+        """Feature numbers (n_draws,) in which a feature is repeated as often as its agreement asks, 1 to 12 times."""
+        share = _LEAST_DRAWN + self.agreement
+        copies = np.maximum(np.round(_MOST_COPIES * share / share.max()), 1).astype(np.intp)
         return np.repeat(np.arange(len(copies)), copies)
 
     def offered(self, X: Floats) -> Floats:
-        """Table (n_rows, 2 * n_draws) for a detector that draws its features: raw columns, then logarithmic ones.
+        """Logarithmic columns (n_rows, n_draws), not weighted, for a detector that draws its features.
 
-        A forest does not see scales, but draws its thresholds evenly on the scale it gets: half of them evenly in
-        the units of the feature, half evenly in its logarithm, where a few huge values do not use up the range.
+        A forest does not see scales, but draws its thresholds evenly on the scale it gets: on the logarithmic one a
+        few huge values do not use up the range.
         """
-        draws = self.draws()
-        return np.hstack([X[:, draws], self.logarithm(X)[:, draws]])
+        return np.ascontiguousarray(self.logarithm(X)[:, self.draws()])
 
     def thresholds(self, column: NDArray[np.intp], threshold: Floats) -> tuple[NDArray[np.intp], Floats]:
         """Features and thresholds (n_nodes,) in raw units of splits on columns of `offered`."""
-        draws = self.draws()
-        feature = draws[column % len(draws)]
-        logarithmic = column >= len(draws)
-        folded = np.where(logarithmic, threshold, 0.0)
-        back = np.sign(folded) * np.expm1(np.abs(folded)) * self.spread[feature] + self.middle[feature]
-        return feature, np.where(logarithmic, back, threshold)
+        feature = self.draws()[column]
+        back = np.sign(threshold) * np.expm1(np.abs(threshold)) * self.spread[feature] + self.middle[feature]
+        return feature, back
 
 
 def agreement(X: Floats, middle: Floats, spread: Floats) -> Floats:

@@ -29,6 +29,7 @@ __all__ = ["PrunedIsolationForest"]
 
 Floats = NDArray[np.float64]
 
+_VIEW_SHARE = 2 / 3  # what a path on the view counts beside one of scikit-learn's: most of the gain, less of the harm
 _SPARSE_ROWS = 1024  # sparse rows that are made dense at a time
 
 
@@ -38,7 +39,7 @@ class PrunedIsolationForest(CompiledDetector):
     Parameters
     ----------
     n_estimators : int >= 1
-        Trees to grow; at most as many with `reliability`.
+        Trees to grow; at most as many with `reliability`. While features are weighted, as many again on the view.
     max_samples : "auto", int or float in (0, 1]
         Rows per tree; "auto" = min(256, n_rows).
     contamination : "auto" or float in (0, 0.5]
@@ -60,8 +61,10 @@ class PrunedIsolationForest(CompiledDetector):
     prune_features : bool
         Leave out features that a `FeaturePruner` finds irrelevant.
     weight_features : bool
-        Draw features by what they agree on, and half of the thresholds on a logarithmic scale (`FeatureView`); only
-        while `prune_features` is True, `max_features` 1.0 and the table dense. False grows scikit-learn's forest.
+        Put a second forest beside scikit-learn's, which draws features by what they agree on and thresholds on a
+        logarithmic scale (`FeatureView`); only while `prune_features` is True, `max_features` 1.0 and the table
+        dense. Its path lengths count two thirds; it costs as much time and memory again. False leaves scikit-learn's
+        forest alone.
     prune_trees : bool
         Collapse subtrees and refit leaf values, as far as `tree_fidelity` allows.
     tree_fidelity : float in (0, 1]
@@ -79,8 +82,9 @@ class PrunedIsolationForest(CompiledDetector):
     model_report_ : PruningReport
         Every tree with what happened to it; `figures` hold nodes before and after and the fidelity reached.
     detector_ : IsolationForest
-        The forest before its trees were pruned, on the columns of the `FeatureView` if features are weighted; not
-        there after `load`.
+        scikit-learn's forest on the kept features, before trees were pruned; not there after `load`.
+    view_detector_ : IsolationForest or None
+        The forest beside it, on ``FeatureView.offered``, None if features are not weighted; not there after `load`.
     support_, report_, offset_
         As in `PrunedDetector`.
 
@@ -158,13 +162,17 @@ class PrunedIsolationForest(CompiledDetector):
         self.reliability = reliability
 
     def _make_engine(self) -> Any:
+        return self._engine(self.random_state)
+
+    def _engine(self, random_state: Any) -> IsolationForest:
+        """scikit-learn's forest with the parameters of this one."""
         return IsolationForest(
             n_estimators=self.n_estimators,
             max_samples=self.max_samples,
             max_features=self.max_features,
             bootstrap=self.bootstrap,
             n_jobs=self.n_jobs,
-            random_state=self.random_state,
+            random_state=random_state,
             verbose=self.verbose,
             warm_start=self.warm_start,
         )
@@ -172,23 +180,23 @@ class PrunedIsolationForest(CompiledDetector):
     def _fit_engine(self, X: Any, sample_weight: Floats | None) -> None:
         """Grow, flatten and prune the forest."""
         check_magnitude(X, float(np.finfo(np.float32).max), "as trees are grown in single precision")
-        grown = self._grown() if self.warm_start else None
-        engine = self._make_engine() if grown is None else grown.set_params(**self._make_engine().get_params())
-        history: list[float] = []
-        weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X)
-        view = FeatureView.of(X) if weighted else None
-        if grown is not None:
-            view = self._view  # what the trees that stay were grown on
-        self._view, self._grown_on = view, self.support_.copy()
-        offered = X if view is None else view.offered(X)
-        if self.reliability is None:
-            engine.fit(offered, sample_weight=sample_weight)
-        else:
-            history = grow_until_stable(engine, offered, reliability=self.reliability, sample_weight=sample_weight)
-        self.detector_ = engine
-        forest = FlatForest.from_sklearn(engine)
-        if view is not None:
-            forest = forest.restated(*view.thresholds(forest.feature.astype(np.intp), forest.threshold.astype(float)))
+        before, view_before = self._continued() if self.warm_start else (None, None)
+        if before is None:
+            weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X)
+            self._view = FeatureView.of(X) if weighted else None
+            self._grown_on = self.support_.copy()
+        self.detector_, history = self._grown(before, self.random_state, X, sample_weight)
+        self.view_detector_ = None
+        forest = FlatForest.from_sklearn(self.detector_)
+        n_grown = self.detector_.n_estimators
+        if self._view is not None:
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            self.view_detector_, more = self._grown(view_before, seed, self._view.offered(X), sample_weight)
+            history = [min(pair) for pair in zip(history[-1:], more[-1:], strict=True)]
+            n_grown += self.view_detector_.n_estimators
+            other = FlatForest.from_sklearn(self.view_detector_)
+            split = self._view.thresholds(other.feature.astype(np.intp), other.threshold.astype(float))
+            forest = _side_by_side(forest, other.restated(*split), _VIEW_SHARE)
         report = PruningReport([], "trees", figures={"nodes_before": forest.n_nodes, "nodes_after": forest.n_nodes})
         if self.prune_trees:
             rows = X.toarray() if is_sparse(X) else X
@@ -196,18 +204,29 @@ class PrunedIsolationForest(CompiledDetector):
             forest, report = prune_forest(forest, rows, fidelity=self.tree_fidelity, random_state=rng)
         if history:
             figures = {
-                "trees_grown": engine.n_estimators,
-                "trees_allowed": self.n_estimators,
+                "trees_grown": n_grown,
+                "trees_allowed": self.n_estimators * (1 if self.view_detector_ is None else 2),
                 "reliability": history[-1],
             }
             report = PruningReport(report.records, report.subject, report.guards, {**report.figures, **figures})
         self.model_report_ = report
         self._install(forest)
 
-    def _grown(self) -> Any:
-        """The forest of the last fit, which `warm_start` continues; None before the first one."""
+    def _grown(
+        self, before: IsolationForest | None, random_state: Any, X: Any, sample_weight: Floats | None
+    ) -> tuple[IsolationForest, list[float]]:
+        """A forest on `X` (n_rows, n_columns), the one `before` continued if there is one, and its reliabilities."""
+        engine = self._engine(random_state)
+        if before is not None:
+            engine = before.set_params(**engine.get_params())
+        if self.reliability is None:
+            return engine.fit(X, sample_weight=sample_weight), []
+        return engine, grow_until_stable(engine, X, reliability=self.reliability, sample_weight=sample_weight)
+
+    def _continued(self) -> tuple[IsolationForest | None, IsolationForest | None]:
+        """The forests of the last fit, which `warm_start` continues; None before the first one."""
         if not hasattr(self, "offset_"):
-            return None
+            return None, None
         if not hasattr(self, "detector_"):
             raise InvalidParameterError(
                 "warm_start must be False for a forest that was loaded: its file holds no trees to continue; fit a "
@@ -219,7 +238,7 @@ class PrunedIsolationForest(CompiledDetector):
                 f"{np.flatnonzero(self._grown_on).tolist()} then, {np.flatnonzero(self.support_).tolist()} now; fit "
                 "a new forest, or set prune_features=False."
             )
-        return self.detector_
+        return self.detector_, self.view_detector_
 
     def _install(self, forest: FlatForest) -> None:
         """Take over a forest on the kept features."""
@@ -265,3 +284,18 @@ class PrunedIsolationForest(CompiledDetector):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _side_by_side(one: FlatForest, other: FlatForest, share: float) -> FlatForest:
+    """The trees of both forests as one; paths of the other count `share` times as much."""
+    shift = one.n_nodes
+    return FlatForest(
+        feature=np.concatenate([one.feature, other.feature]),
+        threshold=np.concatenate([one.threshold, other.threshold]),
+        child=np.concatenate([one.child, (other.child + shift).astype(np.uint32)]),
+        missing_left=np.concatenate([one.missing_left, other.missing_left]),
+        value=np.concatenate([one.value, share * other.value]),
+        roots=np.concatenate([one.roots, other.roots + shift]),
+        heights=np.concatenate([one.heights, other.heights]),
+        normaliser=one.normaliser + share * other.normaliser,
+    )

@@ -50,6 +50,10 @@ class Decision:
         What the guards said.
     figures : dict
         Totals worth telling.
+    returned : ndarray of bool of shape (n_features,) or None
+        The features a guard gave back.
+    normality : ndarray of shape (n_features,) or None
+        Natural logarithm of the p-value of "its block is jointly normal"; NaN where that decided nothing.
     """
 
     kinds: NDArray[Any]
@@ -61,6 +65,7 @@ class Decision:
     sentences: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     returned: Mask | None = None
+    normality: Floats | None = None
 
     def keep(self, which: Mask, sentence: str) -> None:
         """Keep the features `which` (n_features,) whatever was found, and say why."""
@@ -68,11 +73,32 @@ class Decision:
         self.returned = which if self.returned is None else self.returned | which
         self.sentences.append(sentence)
 
+    def evidence(self, alpha: float, normality_level: float) -> tuple[Floats, Floats, Floats]:
+        """Statistic, threshold and p-value (n_features,) of what decided; NaN where nothing was tested.
+
+        Minus log p of "depends on nothing" against `alpha`, but for a block minus log p of "jointly normal" against
+        `normality_level`, and for a copy the size of its correlation with the original.
+        """
+        log_p, threshold = self.log_p.copy(), np.full(len(self.log_p), -math.log(alpha))
+        blocks, copies = self.kinds == "irrelevant block", self.kinds == "duplicate"
+        if self.normality is not None:
+            log_p[blocks] = self.normality[blocks]
+        threshold[blocks] = -math.log(normality_level)
+        untested = np.isin(self.kinds, ("constant", "untested", "duplicate"))
+        log_p[untested] = np.nan
+        threshold[untested] = np.nan
+        threshold[copies] = 1.0
+        return np.where(copies, 1.0, np.abs(log_p)), threshold, np.exp(log_p)
+
     def reasons(self, names: NDArray[Any]) -> list[str]:
         """One sentence per feature, with `names` (n_features,)."""
         back = np.zeros(len(self.kinds), dtype=bool) if self.returned is None else self.returned
         sentences = []
-        for kind, partner, log_p, returned in zip(self.kinds, self.partner, self.log_p, back, strict=True):
+        normality = np.full(len(self.kinds), np.nan) if self.normality is None else self.normality
+        for kind, partner, log_p, returned, normal in zip(
+            self.kinds, self.partner, self.log_p, back, normality, strict=True
+        ):
+            law = f"{math.exp(normal):.2g}"
             p = f"{math.exp(log_p):.2g}" if log_p > -600 else "1e-260 or less"
             other = names[partner] if partner >= 0 else "another feature"
             text = {
@@ -82,7 +108,7 @@ class Decision:
                 "duplicate": f"copy of {other} up to shift, scale and sign",
                 "independent noise": f"depends on no other feature (smallest p = {p})",
                 "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
-                "irrelevant block": "its block is consistent with a joint normal law, others are not",
+                "irrelevant block": f"its block is consistent with a joint normal law (p = {law}), others are not",
             }[str(kind)]
             sentences.append(f"{text}; kept by a guard" if returned else text)
         return sentences
@@ -134,8 +160,10 @@ def decide(
     if len(tested) > 1:
         names = _screened(basis, screen_above)
         part = _sub_basis(basis, names)
-        sub, evidence, best, labels = _judge(X[:, tested[names]], part, alpha, normality_level)
+        sub, evidence, best, labels, normal = _judge(X[:, tested[names]], part, alpha, normality_level)
         kinds[tested[names]] = sub
+        found.normality = np.full(n_features, np.nan)
+        found.normality[tested[names]] = normal
         log_p[tested[names]] = evidence
         partner[tested[names]] = np.where(best >= 0, tested[names][best], -1)
         blocks[tested[names]] = n_features + labels
@@ -198,13 +226,14 @@ def _sub_basis(basis: RankBasis, names: NDArray[np.intp]) -> RankBasis:
     """The functions of some features."""
     if len(names) == basis.n_features:
         return basis
-    return RankBasis(basis.functions[:, names], basis.kurtosis[:, names], basis.active[:, names])
+    parts = (basis.functions[:, names], basis.kurtosis[:, names], basis.skewness[names], basis.active[:, names])
+    return RankBasis(*parts)
 
 
 def _judge(
     X: Floats, basis: RankBasis, alpha: float, normality_level: float | None
-) -> tuple[NDArray[Any], Floats, Numbers, Numbers]:
-    """Kind, evidence, strongest partner and block, each (n_features,), of columns `X` (n_rows, n_features)."""
+) -> tuple[NDArray[Any], Floats, Numbers, Numbers, Floats]:
+    """Kind, evidence, strongest partner, block, normality, each (n_features,), of columns `X` (n_rows, n_features)."""
     n_features = X.shape[1]
     first = pair_evidence(basis, edge_log_p=math.log(_EDGE_LEVEL / max(0.5 * n_features * (n_features - 1), 1.0)))
     log_p, partner = first.log_p, first.partner.copy()
@@ -223,12 +252,15 @@ def _judge(
     blocks = dependence_blocks(first.edges, n_features)
     if normality_level is not None and core.any():
         few = X[:: max(1, len(X) // _NORMALITY_ROWS)][:_NORMALITY_ROWS]
-        kinds[_normal_blocks(few, core, blocks, partner, math.log(normality_level))] = "irrelevant block"
-    return kinds, log_p, partner, blocks
+        normality = _normal_blocks(few, core, blocks, partner, math.log(normality_level))
+        kinds[~np.isnan(normality)] = "irrelevant block"
+    else:
+        normality = np.full(n_features, np.nan)
+    return kinds, log_p, partner, blocks, normality
 
 
-def _normal_blocks(X: Floats, core: Mask, blocks: Numbers, partner: Numbers, level: float) -> Mask:
-    """Mask (n_features,) of the features in `core` whose block is consistent with joint normality.
+def _normal_blocks(X: Floats, core: Mask, blocks: Numbers, partner: Numbers, level: float) -> Floats:
+    """Log p of joint normality (n_features,) of the blocks in `core` that are consistent with it; NaN elsewhere.
 
     Writes into `blocks`: a feature that is alone in its block, and normal by itself, joins that of its partner. (A
     column that is not normal by itself cannot share the fate of a normal block.)
@@ -241,8 +273,8 @@ def _normal_blocks(X: Floats, core: Mask, blocks: Numbers, partner: Numbers, lev
     normal = core & np.isin(blocks, [block for block, log_p in judged.items() if log_p > level])
     remaining = int(core.sum()) - int(normal.sum())
     if remaining < _LEAST_REMAINING * core.sum():  # a chance pair of noise must not outweigh the table's subject
-        return np.zeros(len(core), dtype=bool)
-    return np.asarray(normal)
+        return np.full(len(core), np.nan)
+    return np.array([judged[block] if goes else np.nan for block, goes in zip(blocks, normal, strict=True)])
 
 
 def duplicate_columns(X: Floats) -> Numbers:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc, gammaln, ndtri
 
-from detectors.kernels.dependence import column_midranks, gather_pairs
+from detectors.kernels.dependence import column_midranks, gather_pairs, normal_scales
 
 __all__ = [
     "PairEvidence",
@@ -30,6 +30,7 @@ Mask = NDArray[np.bool_]
 
 _KURTOSIS_LIMIT = 30.0  # beyond, a function lives on so few rows that the gamma law is too light for its tail
 _TIE_SHARE = 1e-3  # a function that keeps less of its square after orthogonalisation is a multiple of the others
+_SKEWNESS_LEAST = 0.5  # a level with smaller skewness is treated as symmetric: nothing changes in any tail
 _BLOCK = 256  # features per block of products: bounds the memory, changes no result
 _NO_EDGE = np.inf
 
@@ -45,12 +46,15 @@ class RankBasis:
         norm 1 and orthogonal within a feature, or all 0 where a feature has no such function.
     kurtosis : ndarray of shape (n_functions, n_features)
         Excess kurtosis of each function.
+    skewness : ndarray of shape (n_features,)
+        Skewness of the level; 0 without ties, large for a column that is nearly always the same.
     active : ndarray of bool of shape (n_functions, n_features)
         False for the functions that are all 0.
     """
 
     functions: NDArray[np.float32]
     kurtosis: Floats
+    skewness: Floats
     active: Mask
 
     @property
@@ -108,13 +112,16 @@ def rank_basis(X: Floats) -> RankBasis:
     n_functions = 3 if np.isnan(X).any() else 2
     functions = np.zeros((n_functions, n_features, n_rows), dtype=np.float32)
     kurtosis = np.zeros((n_functions, n_features))
+    skewness = np.zeros(n_features)
     for first in range(0, n_features, _BLOCK):
         made = _column_functions(np.ascontiguousarray(X[:, first : first + _BLOCK].T), n_functions)
         for number, function in enumerate(made):
             functions[number, first : first + _BLOCK] = function
             kurtosis[number, first : first + _BLOCK] = _kurtosis(function)
+        skewness[first : first + _BLOCK] = (made[0] ** 3).sum(axis=1) * np.sqrt(n_rows)
+    skewness[np.abs(skewness) < _SKEWNESS_LEAST] = 0.0
     active = np.abs(functions).max(axis=2, initial=0.0) > 0
-    return RankBasis(functions, np.where(active, kurtosis, 0.0), active)
+    return RankBasis(functions, np.where(active, kurtosis, 0.0), skewness, active)
 
 
 def _column_functions(columns: Floats, n_functions: int) -> list[Floats]:
@@ -167,15 +174,23 @@ def _gamma_log_p(total: Floats, mean: Floats, variance: Floats) -> Floats:
 def _moments(basis: RankBasis, i: NDArray[np.int64], j: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     """Statistic, null mean and null variance (n_pairs,) of the pairs of features `i`, `j` (n_pairs,)."""
     total, mean, variance = np.zeros(len(i)), np.zeros(len(i)), np.zeros(len(i))
+    root = np.sqrt(basis.n_rows - 1.0)
     for f in range(len(basis.functions)):
         for g in range(len(basis.functions)):
-            both = basis.active[f, i] & basis.active[g, j]
-            r = np.einsum("ij,ij->i", basis.functions[f, i], basis.functions[g, j]).astype(np.float64)
-            total += np.where(both, (basis.n_rows - 1) * r * r, 0.0)
-            mean += both
-            spread = 2.0 + basis.kurtosis[f, i] * basis.kurtosis[g, j] / basis.n_rows
-            variance += np.where(both, np.maximum(spread, 0.5), 0.0)
+            both = np.flatnonzero(basis.active[f, i] & basis.active[g, j])
+            one, other = i[both], j[both]
+            r = np.einsum("ij,ij->i", basis.functions[f, one], basis.functions[g, other]).astype(np.float64)
+            excess = basis.kurtosis[f, one] * basis.kurtosis[g, other] / basis.n_rows
+            skew = basis.skewness[one] * basis.skewness[other] / root if f == g == 0 else np.zeros(len(both))
+            total[both] += normal_scales(root * r, skew) ** 2
+            mean[both] += 1.0
+            variance[both] += np.maximum(2.0 + _left(excess, skew), 0.5)
     return total, mean, variance
+
+
+def _left(excess: Floats, skew: Floats) -> Floats:
+    """Excess kurtosis (n,) that is left when `normal_scale` has taken away that of a Poisson law of skewness `skew`."""
+    return np.where(skew == 0.0, excess, np.maximum(excess - skew**2, 0.0))
 
 
 def pair_evidence(basis: RankBasis, partners: Mask | None = None, edge_log_p: float = -_NO_EDGE) -> PairEvidence:
@@ -200,18 +215,17 @@ def pair_evidence(basis: RankBasis, partners: Mask | None = None, edge_log_p: fl
     >>> (found.log_p < np.log(0.001)).tolist(), found.partner.tolist()[::2]
     ([True, False, True], [2, 0])
     """
-    n_functions, n_features, n_rows = basis.functions.shape
+    n_features, n_rows = basis.n_features, basis.n_rows
     active = basis.active if partners is None else basis.active & partners
+    columns = np.flatnonzero(active.any(axis=0))
     n_partners = n_features if partners is None else int(partners.sum())
     others = np.maximum(n_partners - (1 if partners is None else partners.astype(np.int64)), 1)
-    flat = basis.functions.reshape(n_functions * n_features, n_rows)
     partner = np.full(n_features, -1, dtype=np.int64)
     edges, weights = [], []
     for first in range(0, n_features, _BLOCK):
-        block = basis.functions[:, first : first + _BLOCK]
-        products = (block.reshape(-1, n_rows) @ flat.T).reshape(n_functions, -1, n_functions, n_features)
+        products = _products(basis, slice(first, first + _BLOCK), columns)
         _, partner[first : first + _BLOCK], pairs, strength = gather_pairs(
-            products, basis.kurtosis, basis.active, active, first, n_rows, -edge_log_p
+            products, basis.kurtosis, basis.skewness, basis.active, active, columns, first, n_rows, -edge_log_p
         )
         edges.append(pairs)
         weights.append(-strength)
@@ -220,6 +234,21 @@ def pair_evidence(basis: RankBasis, partners: Mask | None = None, edge_log_p: fl
     log_p[found] = _gamma_log_p(*_moments(basis, found, partner[found]))
     log_p = np.minimum(log_p + np.log(others), 0.0)
     return PairEvidence(log_p, partner, np.concatenate(edges), np.concatenate(weights))
+
+
+def _products(basis: RankBasis, block: slice, columns: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Correlations (n_functions, n_block, n_functions, n_columns) of the functions of a block and of `columns`."""
+    n_functions = len(basis.functions)
+    own = basis.functions[:, block]
+    products = np.zeros((n_functions, own.shape[1], n_functions, len(columns)), dtype=np.float32)
+    for g in range(n_functions):
+        seen = np.flatnonzero(basis.active[g, columns])
+        others = basis.functions[g, columns[seen]].T
+        for f in range(n_functions):
+            rows = np.flatnonzero(basis.active[f, block])  # rare columns have no spread: no work for it
+            if len(rows) and len(seen):
+                products[f, rows[:, None], g, seen] = own[f, rows] @ others
+    return products
 
 
 def joint_log_p(basis: RankBasis, group: Mask) -> Floats:
@@ -296,10 +325,13 @@ def association_log_p(basis: RankBasis, values: Floats) -> Floats:
         for g in np.flatnonzero(other.active[:, 0]):
             r = (basis.functions[f] @ other.functions[g, 0]).astype(np.float64)
             both = basis.active[f]
-            total += np.where(both, (basis.n_rows - 1) * r * r, 0.0)
+            skew = np.zeros(basis.n_features)
+            if f == 0:
+                skew = basis.skewness * float((other.functions[g, 0].astype(np.float64) ** 3).sum())
+            total += np.where(both, normal_scales(np.sqrt(basis.n_rows - 1.0) * r, skew) ** 2, 0.0)
             mean += both
-            spread = np.maximum(2.0 + basis.kurtosis[f] * other.kurtosis[g, 0] / basis.n_rows, 0.5)
-            variance += np.where(both, spread, 0.0)
+            excess = _left(basis.kurtosis[f] * other.kurtosis[g, 0] / basis.n_rows, skew)
+            variance += np.where(both, np.maximum(2.0 + excess, 0.5), 0.0)
     return _gamma_log_p(total, mean, variance)
 
 

@@ -2,7 +2,9 @@
 
 A pair statistic is T = (n - 1) * sum of squared correlations over the pairs of functions of two features. Under
 permutation of the rows of one of them its mean is the number of function pairs and its variance the sum of
-``2 + k_a * k_b / n`` (k = excess kurtosis of a function); a gamma law with those two moments is its null.
+``2 + k_a * k_b / n`` (k = excess kurtosis of a function); a gamma law with those two moments is its null. Between rare
+columns (words, flags) a correlation is no symmetric quantity: they meet in too many rows more easily than in too few.
+Before it is squared, it is brought to the normal scale as if it were a Poisson count of the same skewness.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["column_midranks", "gather_pairs"]
+__all__ = ["column_midranks", "gather_pairs", "normal_scale", "normal_scales"]
 
 Floats = NDArray[np.float64]
 
@@ -46,25 +48,56 @@ def column_midranks(X: Any, order: Any) -> Any:
 
 
 @njit(cache=True)
+def normal_scale(z: Any, skewness: Any) -> Any:
+    """Normal score of `z` from a law of mean 0, variance 1 and this skewness: the deviance residual of a Poisson count.
+
+    A Poisson law of mean m has the skewness ``m ** -0.5``; `z` stands for the count ``m + z * m ** 0.5``.
+    """
+    if abs(skewness) < 1e-6:
+        return z
+    side = 1.0 if skewness > 0.0 else -1.0
+    mean = 1.0 / (skewness * skewness)
+    count = max(mean + side * z * math.sqrt(mean), 0.0)
+    deviance = 2.0 * (mean - count)
+    if count > 0.0:
+        deviance += 2.0 * count * math.log(count / mean)
+    root = math.sqrt(max(deviance, 0.0))
+    return side * root if count > mean else -side * root
+
+
+@njit(cache=True)
+def normal_scales(z: Any, skewness: Any) -> Any:
+    """`normal_scale` of every entry of `z` (n,) with `skewness` (n,)."""
+    out = np.empty(z.shape[0])
+    for k in range(z.shape[0]):
+        out[k] = normal_scale(z[k], skewness[k])
+    return out
+
+
+@njit(cache=True)
 def gather_pairs(
-    products: Any, kurtosis: Any, active: Any, partners: Any, first: int, n_rows: int, strong: float
-) -> Any:
+    products: Any, kurtosis: Any, skewness: Any, active: Any, partners: Any, columns: Any, first: int, n_rows: int,
+    strong: float,
+) -> Any:  # fmt: skip
     """Best partner of each feature of a block, and all strong pairs.
 
-    `products` (n_functions, n_block, n_functions, n_features) holds correlations of the functions of features
-    ``first .. first + n_block - 1`` with those of all features; `kurtosis` is (n_functions, n_features), `active`
-    and `partners` tell which functions exist and which may be a partner's. Returns best (n_block,) = approximate
-    minus log p, partner (n_block,), and the strong pairs as rows (feature, partner) with their approximate minus
-    log p; a pair is strong from `strong` on.
+    `products` (n_functions, n_block, n_functions, n_columns) holds correlations of the functions of features
+    ``first .. first + n_block - 1`` with those of the features `columns` (n_columns,), ascending; `kurtosis` is
+    (n_functions, n_features), `skewness` (n_features,) that of the first function, `active` and `partners`
+    (n_functions, n_features) tell which functions exist and which may be a partner's. Returns best (n_block,) =
+    approximate minus log p, partner (n_block,), and the strong pairs as rows (feature, partner) with their approximate
+    minus log p; a pair is strong from `strong` on.
     """
-    n_functions, n_block, _, n_features = products.shape
+    n_functions, n_block, _, n_columns = products.shape
+    root = math.sqrt(n_rows - 1.0)
     best = np.full(n_block, -np.inf)
     partner = np.full(n_block, -1, dtype=np.int64)
     pairs = [(np.int64(0), np.int64(0)) for _ in range(0)]
     values = [0.0 for _ in range(0)]
     for b in range(n_block):
         i = first + b
-        for j in range(n_features):
+        for c in range(n_columns):
+            j = columns[c]
             if i == j:
                 continue
             total = 0.0
@@ -76,10 +109,16 @@ def gather_pairs(
                 for g in range(n_functions):
                     if not partners[g, j]:
                         continue
-                    r = float(products[f, b, g, j])
-                    total += (n_rows - 1) * r * r
+                    z = root * float(products[f, b, g, c])
+                    excess = kurtosis[f, i] * kurtosis[g, j] / n_rows
+                    if f == 0 and g == 0:
+                        skew = skewness[i] * skewness[j] / root
+                        z = normal_scale(z, skew)
+                        if skew != 0.0:  # the residual has taken that part of the kurtosis away
+                            excess = max(excess - skew * skew, 0.0)
+                    total += z * z
                     mean += 1.0
-                    variance += max(0.5, 2.0 + kurtosis[f, i] * kurtosis[g, j] / n_rows)
+                    variance += max(0.5, 2.0 + excess)
             if mean == 0.0:
                 continue
             shape = mean * mean / variance

@@ -94,11 +94,31 @@ def test_report_tells_kind_reason_and_evidence() -> None:
     assert set(frame["kind"]) <= KINDS
     assert frame["kind"].tolist()[-3:] == ["constant", "duplicate", "harmful"]
     assert frame["reason"].iloc[-2] == "copy of x0 up to shift, scale and sign"
-    np.testing.assert_allclose(frame["statistic"], fitted.relevance_)
-    np.testing.assert_allclose(frame["p_value"], np.exp(-fitted.relevance_))
-    assert frame["threshold"].nunique() == 1
+    tested = ~frame["kind"].isin(["constant", "duplicate", "irrelevant block"])
+    np.testing.assert_allclose(frame["statistic"][tested], fitted.relevance_[tested])
+    np.testing.assert_allclose(frame["p_value"][tested], np.exp(-fitted.relevance_[tested]))
+    np.testing.assert_allclose(frame["threshold"][tested], -np.log(0.015))
+    assert frame[frame["kind"] == "constant"][["statistic", "threshold", "p_value"]].isna().all(axis=None)
+    assert frame.loc[frame["kind"] == "duplicate", ["statistic", "threshold"]].to_numpy().tolist() == [[1.0, 1.0]]
     assert frame["kept"].tolist() == fitted.support_.tolist()
     assert PruningReport.from_json(fitted.report_.to_json()).removed == fitted.report_.removed
+
+
+def test_a_normal_block_goes_on_the_evidence_of_its_normality() -> None:
+    """Its members depend on each other beyond doubt: that p-value is not why they go."""
+    rng = np.random.default_rng(0)
+    tails = rng.standard_t(3, size=(600, 1)) + 0.4 * rng.standard_t(4, size=(600, 3))
+    normal = rng.normal(size=(600, 1)) + 0.5 * rng.normal(size=(600, 3))
+    fitted = FeaturePruner(random_state=0).fit(np.hstack([tails, normal]))
+    frame = fitted.report_.to_frame()
+    assert frame["kind"].tolist() == ["relevant"] * 3 + ["irrelevant block"] * 3
+    block = frame.iloc[3:]
+    np.testing.assert_allclose(block["threshold"], -np.log(0.005))
+    np.testing.assert_allclose(block["statistic"], -np.log(block["p_value"]), atol=1e-12)
+    assert (block["statistic"] < block["threshold"]).all()
+    assert (fitted.relevance_[3:] > 50).all()
+    assert "joint normal law (p = " in block["reason"].iloc[0]
+    assert FeaturePruner.from_report(fitted.report_).relevance_[3:].tolist() == [0.0] * 3
 
 
 @settings(deadline=None, max_examples=10)

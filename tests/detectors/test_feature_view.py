@@ -78,11 +78,11 @@ def test_thresholds_come_back_in_raw_units() -> None:
     view = FeatureView.of(X)
     offered = view.offered(X)
     draws = view.draws()
-    assert 1 <= np.bincount(draws).min() <= np.bincount(draws).max() == 6
+    assert 1 <= np.bincount(draws).min() <= np.bincount(draws).max() == 12
     columns = np.arange(offered.shape[1])
     cuts = np.quantile(offered, 0.3, axis=0, method="midpoint") + 1e-9
     feature, raw = view.thresholds(columns, cuts)
-    assert feature.tolist() == [*draws, *draws]
+    assert feature.tolist() == draws.tolist()
     for column, (f, cut) in enumerate(zip(feature, raw, strict=True)):
         assert np.array_equal(X[:, f] <= cut, offered[:, column] <= cuts[column])
 
@@ -95,20 +95,40 @@ def test_few_values_missing_values_and_one_feature() -> None:
     assert view.agreement[1] == 0.0
     one = FeatureView.of(X[:, [0]])
     assert one.agreement.tolist() == [0.0]
-    assert one.draws().tolist() == [0] * 6
+    assert one.draws().tolist() == [0] * 12
     lost = FeatureView.of(np.column_stack([np.full(60, np.nan), np.arange(60.0)]))
     assert np.isfinite(lost.weight).all()
 
 
-def test_forest_on_the_view_scores_like_its_engine() -> None:
+def test_forest_is_scikit_learns_and_one_on_the_view() -> None:
     X = load_breast_cancer().data
     model = PrunedIsolationForest(20, random_state=0).fit(X)
     kept = X[:, model.support_]
-    engine = model.detector_.score_samples(FeatureView.of(kept).offered(kept))
-    np.testing.assert_allclose(model.score_samples(X), engine, atol=2e-3)  # float32 thresholds, restated
     plain = PrunedIsolationForest(20, random_state=0, weight_features=False).fit(X)
     by_hand = IsolationForest(n_estimators=20, random_state=0).fit(kept)
     np.testing.assert_allclose(plain.score_samples(X), by_hand.score_samples(kept), atol=1e-12)
+    np.testing.assert_array_equal(model.detector_.score_samples(kept), by_hand.score_samples(kept))
+    assert (plain.n_trees_, model.n_trees_, plain.view_detector_) == (20, 40, None)
+    engine = model.view_detector_.score_samples(FeatureView.of(kept).offered(kept))
+    mean_path = (3 * np.log2(-by_hand.score_samples(kept)) + 2 * np.log2(-engine)) / 5
+    np.testing.assert_allclose(model.score_samples(X), -(2.0**mean_path), atol=2e-3)  # float32 thresholds, restated
+
+
+def test_forest_beside_another_is_seeded_saved_and_reliable(tmp_path) -> None:
+    X = scattered()
+    once, again = (PrunedIsolationForest(20, random_state=3).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(once.score_samples(X), again.score_samples(X))
+    once.save(tmp_path / "model")
+    loaded = PrunedIsolationForest.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.score_samples(X), once.score_samples(X))
+    assert loaded.n_trees_ == 40
+    model = PrunedIsolationForest(200, reliability=0.9, random_state=0).fit(X)
+    figures = model.model_report_.figures
+    assert figures["reliability"] >= 0.9
+    assert figures["trees_grown"] == model.n_trees_ < figures["trees_allowed"] == 400
+    rng = np.random.RandomState(1)
+    one, two = (PrunedIsolationForest(20, random_state=rng).fit(X) for _ in range(2))
+    assert not np.array_equal(one.score_samples(X), two.score_samples(X))
 
 
 def test_switched_off_views_leave_the_table_alone() -> None:

@@ -83,6 +83,36 @@ def test_p_values_are_honest_for_independent_columns() -> None:
     assert below / tests < 0.05 + 2 * math.sqrt(0.05 * 0.95 / (tests / 2))
 
 
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.03, 0.1, 0.97])
+def test_p_values_are_honest_for_rare_words(share: float) -> None:
+    """Independent flags meet by chance in a skewed number of rows; two moments alone find dozens of such pairs."""
+    X = (np.random.default_rng(0).uniform(size=(1000, 200)) < share).astype(float)
+    log_p = pair_evidence(rank_basis(X)).log_p
+    assert not discoveries(log_p, 0.015).any()
+    scores = np.random.default_rng(1).exponential(size=1000)
+    assert not discoveries(association_log_p(rank_basis(X), scores), 0.01).any()
+
+
+def test_words_of_one_template_are_found() -> None:
+    rng = np.random.default_rng(0)
+    X = (rng.uniform(size=(1000, 100)) < 0.01).astype(float)
+    X[::100, :4] = rng.uniform(size=(10, 4)) < 0.8  # four words of a line that comes ten times
+    X[1::100, :4] = 0.0
+    assert (pair_evidence(rank_basis(X)).log_p[:4] < math.log(1e-6)).all()
+
+
+def test_partners_that_are_left_out_change_no_other_pair() -> None:
+    X = mixed_table(80)
+    basis = rank_basis(X)
+    for j in range(6):
+        alone = np.arange(6) == j
+        one = pair_evidence(basis, alone)
+        assert one.partner[j] == -1
+        assert set(np.delete(one.partner, j)) == {j}
+        two = pair_evidence(rank_basis(X[:, [j, (j + 1) % 6]]))
+        assert one.log_p[(j + 1) % 6] == pytest.approx(two.log_p[1], rel=1e-4, abs=1e-6)
+
+
 def test_gamma_tail_of_one_pair_is_that_of_permutations() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.exponential(size=80), rng.normal(size=80)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.naive_dependence import midranks, pair_moments
+from reference.naive_dependence import midranks, pair_moments, poisson_residual
+from scipy import stats
 from scipy.special import gammaln
 
-from detectors.kernels.dependence import column_midranks, gather_pairs
+from detectors.kernels.dependence import column_midranks, gather_pairs, normal_scale, normal_scales
 from detectors.relevance import rank_basis
 
 VALUES = st.sampled_from([0.0, 1.0, 2.0, -3.5, 7.25, math.nan])
@@ -30,6 +31,7 @@ def small_table() -> np.ndarray:
     X[:, 1] = X[:, 0] ** 2 + 0.1 * X[:, 1]
     X[:, 2] = X[:, 2] > 0.5
     X[:, 3] = np.round(X[:, 3])
+    X[:, 4] = X[:, 4] > 1.2
     return X
 
 
@@ -41,7 +43,7 @@ def test_pairs_are_those_of_the_twin(first: int) -> None:
     block = basis.functions[:, first : first + 2].reshape(-1, n_rows)
     products = (block @ basis.functions.reshape(-1, n_rows).T).reshape(n_functions, 2, n_functions, n_features)
     best, partner, edges, weights = gather_pairs(
-        products, basis.kurtosis, basis.active, basis.active, first, n_rows, 0.5
+        products, basis.kurtosis, basis.skewness, basis.active, basis.active, np.arange(n_features), first, n_rows, 0.5
     )
     for b in range(2):
         values = {}
@@ -63,7 +65,27 @@ def test_pairs_are_those_of_the_twin(first: int) -> None:
 def test_a_feature_without_functions_has_no_partner() -> None:
     products = np.zeros((1, 2, 1, 2), dtype=np.float32)
     active = np.array([[True, False]])
-    best, partner, edges, weights = gather_pairs(products, np.zeros((1, 2)), active, active, 0, 10, 1.0)
+    columns = np.arange(2)
+    best, partner, edges, weights = gather_pairs(
+        products, np.zeros((1, 2)), np.zeros(2), active, active, columns, 0, 10, 1.0
+    )
     assert partner.tolist() == [-1, -1]
     assert np.isneginf(best).all()
     assert len(edges) == len(weights) == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(-5, 30), st.floats(-6, 6))
+def test_normal_scale_is_the_residual_of_a_count(z: float, skewness: float) -> None:
+    skewness = skewness if abs(skewness) > 1e-3 else 0.0
+    expected = poisson_residual(z, skewness)
+    assert normal_scale(z, skewness) == pytest.approx(expected, rel=1e-6, abs=1e-5)
+    assert normal_scales(np.array([z, 0.0]), np.array([skewness, 1.0])).tolist() == [normal_scale(z, skewness), 0.0]
+
+
+def test_normal_scale_gives_a_count_its_tail() -> None:
+    for mean in (0.02, 0.2, 1.8, 20.0):
+        for count in range(max(1, int(mean + 2 * math.sqrt(mean))), int(mean + 6 * math.sqrt(mean)) + 3):
+            z = normal_scale((count - mean) / math.sqrt(mean), mean**-0.5)
+            exact = stats.poisson.sf(count - 1, mean)
+            assert 0.3 < stats.norm.sf(z) * 2 / exact < 3.0

@@ -44,17 +44,41 @@ def excess_kurtosis(function):
     return len(function) * sum(function**4) - 3.0
 
 
+def level_skewness(column):
+    """Skewness of the level of a column; 0 where it is small."""
+    level = functions(column)[0]
+    if level is None:
+        return 0.0
+    skewness = math.sqrt(len(column)) * sum(level**3)
+    return skewness if abs(skewness) >= 0.5 else 0.0
+
+
+def poisson_residual(z, skewness):
+    """Signed root of twice the log likelihood ratio of a Poisson count of this skewness."""
+    if skewness == 0.0:
+        return z
+    if skewness < 0.0:
+        return -poisson_residual(-z, -skewness)
+    mean = skewness**-2
+    count = max(mean + z * math.sqrt(mean), 0.0)
+    likelihood = (count * math.log(count) - count if count else 0.0) - (count * math.log(mean) - mean)
+    return math.copysign(math.sqrt(max(2.0 * likelihood, 0.0)), count - mean)
+
+
 def pair_moments(one, other):
     """Statistic, null mean and null variance of a pair of columns."""
     n = len(one)
     total = mean = variance = 0.0
-    for f in functions(one):
-        for g in functions(other):
+    for first, f in enumerate(functions(one)):
+        for second, g in enumerate(functions(other)):
             if f is None or g is None:
                 continue
-            total += (n - 1) * sum(f * g) ** 2
+            both_levels = first == second == 0
+            skewness = level_skewness(one) * level_skewness(other) / math.sqrt(n - 1) if both_levels else 0.0
+            total += poisson_residual(math.sqrt(n - 1) * sum(f * g), skewness) ** 2
             mean += 1.0
-            variance += max(0.5, 2.0 + excess_kurtosis(f) * excess_kurtosis(g) / n)
+            excess = excess_kurtosis(f) * excess_kurtosis(g) / n
+            variance += max(0.5, 2.0 + (excess if skewness == 0.0 else max(excess - skewness**2, 0.0)))
     return total, mean, variance
 
 

@@ -65,7 +65,9 @@ def find_level_blocks(
     missing = np.isnan(work)
     while len(blocks) < _MOST_BLOCKS:
         best, most = None, 0.0
-        for start, stop in _candidates(model, missing, spikes, longest + 1, least):
+        without_patches = _candidates(model, missing, out, longest + 1, least)[: _MOST_TRIALS // 2]
+        with_bursts = _candidates(model, missing, spikes, longest + 1, least)
+        for start, stop in list(dict.fromkeys(without_patches + with_bursts))[:_MOST_TRIALS]:
             tried, gain = _try(work, out, spikes, periods, (start, stop), longest, least)
             if gain > most:
                 best, most = tried, gain

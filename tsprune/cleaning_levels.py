@@ -23,7 +23,7 @@ _EDGE = 3.5  # |z| of each of its two ends
 _MISFIT = 9.0  # chi-square, 1 degree of freedom: it comes back to where it left within 3 standard errors
 _CHANCE = 0.1  # expected number of such blocks among the innovations left
 _DEGREES = 4.0  # of freedom of the t distribution innovations are judged by: one large step is no wonder
-_DOUBT = 5.0  # nats: one series in 150 has such a block
+_DOUBT = 8.0  # nats: one series in some thousands has such a block
 _MOST_EDGES = 60
 _WORTH = 12.0  # nats of both ends before the model is fitted again: half of what a block must save
 _MOST_TRIALS = 4  # candidates for which the model is fitted again
@@ -65,7 +65,9 @@ def find_level_blocks(
     missing = np.isnan(work)
     while len(blocks) < _MOST_BLOCKS:
         best, most = None, 0.0
-        for start, stop in _candidates(model, missing, spikes, longest + 1, least):
+        without_patches = _candidates(model, missing, out, longest + 1, least)[: _MOST_TRIALS // 2]
+        with_bursts = _candidates(model, missing, spikes, longest + 1, least)
+        for start, stop in list(dict.fromkeys(without_patches + with_bursts))[:_MOST_TRIALS]:
             tried, gain = _try(work, out, spikes, periods, (start, stop), longest, least)
             if gain > most:
                 best, most = tried, gain

@@ -28,7 +28,9 @@ _ROUNDS = 3
 _END = 7.0  # |z| of more than one row at the end, where the way back is not seen
 _EVENTS = 10  # large steps of the past that tell whether such steps go back
 _SURE = 3.0  # standard errors of what would replace a patch at the end
-_ABOVE_END = 3.0  # times a large step at the end that is left alone
+_ABOVE_END = 2.0  # times a large step at the end that is left alone
+_FAR_ABOVE_END = 3.0  # the same where spikes are few
+_FEW = 0.02  # share of points
 _LAST = 3  # rows a forecaster hangs on most
 _FDR = 0.1
 _MOST = 0.1  # share of points; a series with more "outliers" has another distribution, not outliers
@@ -91,8 +93,8 @@ def _sure_beside_the_end(patches: list[Patch], model: SeriesModel, missing: Mask
     """The patches that may be changed although the last rows hold steps as large that are left alone.
 
     A forecaster learns from the past how far to trust the newest rows. Taking the spikes out of the past and leaving
-    one at the end, or a climb in several steps, makes it follow the end, so that then only spikes three times as large
-    as that step are changed.
+    one at the end makes it follow the end, so that then only spikes twice as large as that step are changed. Where
+    spikes are few, so that they do little harm, a climb in several steps counts too, and three times its size is asked.
     """
     out = np.zeros(missing.size, bool)
     for patch in patches:
@@ -100,10 +102,12 @@ def _sure_beside_the_end(patches: list[Patch], model: SeriesModel, missing: Mask
     a = interpolate_rows(np.where(out, 0.0, model.adjusted), model.phi, 1.0 / model.scale**2, out)[0]
     steps = np.where(missing | out, 0.0, innovations(a, model.phi) / model.scale)[-_LAST:]
     moves = np.cumsum(steps[::-1]) / np.sqrt(np.arange(1, _LAST + 1))
-    end = float(max(np.abs(steps).max(), np.abs(moves).max()))
+    end, times = float(np.abs(steps).max()), _ABOVE_END
+    if out.mean() < _FEW:
+        end, times = max(end, float(np.abs(moves).max())), _FAR_ABOVE_END
     if end < THRESHOLD:
         return patches
-    return [patch for patch in patches if abs(patch.size) / model.scale[patch.start] >= _ABOVE_END * end]
+    return [patch for patch in patches if abs(patch.size) / model.scale[patch.start] >= times * end]
 
 
 def _filled(model: SeriesModel, out: Mask) -> Floats:

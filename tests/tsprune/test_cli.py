@@ -111,7 +111,7 @@ def test_clean_takes_bounds(capsys: pytest.CaptureFixture[str], series_file: Pat
         str(out),
         "--json",
     ]
-    status, text, _ = run(capsys, *words)
+    status, text, _ = run(capsys, *words, "--output", str(out), "--json")
     assert status == 0
     assert last_json(text)["series"][0]["reasons"]["below lower bound"] > 0
     assert pd.read_csv(out)["load"].between(46, 60).all()

@@ -23,6 +23,7 @@ _CLIP = 5.0  # standard deviations: beyond, the linear scale only repeats that a
 _LEAST_WEIGHT = 0.2  # of a feature that agrees with nothing; one that agrees fully has 1.2
 _LEAST_DRAWN = 0.05  # the same for a detector that draws features, beside one that draws them evenly
 _MOST_COPIES = 12
+_MOST_DRAWS = 20_000  # columns offered to a forest, unless there are more features than that
 _SIGNIFICANT = 1.645  # standard errors of a correlation by chance: smaller agreement counts as none
 _MOST_ROWS = 4000  # rows for the agreement: its standard error is below 0.02 then
 
@@ -96,7 +97,10 @@ class FeatureView:
     def draws(self) -> NDArray[np.intp]:
         """Feature numbers (n_draws,) in which a feature is repeated as often as its agreement asks, 1 to 12 times."""
         share = _LEAST_DRAWN + self.agreement
-        copies = np.maximum(np.round(_MOST_COPIES * share / share.max()), 1).astype(np.intp)
+        copies = np.maximum(np.round(_MOST_COPIES * share / share.max()), 1)
+        if copies.sum() > _MOST_DRAWS:  # a very wide table: coarser weights instead of gigabytes
+            copies = np.maximum(np.round(copies * (_MOST_DRAWS / copies.sum())), 1)
+        copies = copies.astype(np.intp)
         return np.repeat(np.arange(len(copies)), copies)
 
     def offered(self, X: Floats) -> Floats:

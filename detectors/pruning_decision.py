@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.blocks import dependence_blocks, normality_log_p
-from detectors.relevance import RankBasis, discoveries, joint_log_p, pair_evidence, rank_basis
+from detectors.joint_relevance import joint_log_p
+from detectors.relevance import KURTOSIS_LIMIT, RankBasis, discoveries, pair_evidence, rank_basis
 from detectors.tables import dense, is_sparse, reach
 
 __all__ = ["Decision", "decide", "duplicate_columns"]
@@ -158,9 +159,15 @@ def decide(
     found = Decision(kinds, log_p, partner, blocks, np.zeros(n_features, dtype=bool), n_rows)
     basis = rank_basis(X[:, tested])
     if len(tested) > 1:
-        names = _screened(basis, screen_above)
-        part = _sub_basis(basis, names)
-        sub, evidence, best, labels, normal = _judge(X[:, tested[names]], part, alpha, normality_level)
+        overall, names = _overall(basis), np.arange(len(tested))
+        if len(tested) > screen_above:
+            joint = joint_log_p(basis, np.ones(len(tested), dtype=bool))
+            names = np.sort(np.argsort(joint, kind="stable")[:screen_above])
+        seeds = discoveries(overall + math.log(2.0), alpha)
+        given = (overall[names], seeds[names]) if seeds.any() else None
+        columns, part = X[:, tested[names]], _sub_basis(basis, names)
+        level = alpha * len(names) / len(tested)  # those that were screened out count among the tests
+        sub, evidence, best, labels, normal = _judge(columns, part, level, normality_level, given)
         kinds[tested[names]] = sub
         found.normality = np.full(n_features, np.nan)
         found.normality[tested[names]] = normal
@@ -209,17 +216,17 @@ def _ask_guard(
     found.sentences.extend(verdict.sentences)
 
 
-def _screened(basis: RankBasis, screen_above: int) -> NDArray[np.intp]:
-    """Numbers of the features of `basis` that go on to the tests pair by pair, at most `screen_above`."""
-    if basis.n_features <= screen_above:
-        return np.arange(basis.n_features)
-    flat = basis.functions.reshape(-1, basis.n_rows)
-    kernel = (flat.T @ flat).astype(np.float64)  # a feature's own part adds its number of functions: a constant
-    joint = np.zeros(basis.n_features)
-    for functions, kurtosis in zip(basis.functions, basis.kurtosis, strict=True):
-        quadratic = np.einsum("ij,ij->i", functions @ kernel.astype(np.float32), functions).astype(np.float64)
-        joint += quadratic / np.sqrt(2.0 + np.maximum(kurtosis, 0.0))  # a peaked function scatters more
-    return np.sort(np.argsort(-joint, kind="stable")[:screen_above])
+def _overall(basis: RankBasis) -> Floats:
+    """Log p (n_features,) of every feature against all others at once, where pairs are too many; 0 elsewhere.
+
+    With more functions than rows, the correction for the number of pairs hides what many weak pairs show together.
+    Functions that live on few rows take no part: the gamma law is too light for sums of their correlations.
+    """
+    dense = basis.active & (basis.kurtosis <= KURTOSIS_LIMIT)
+    if dense.sum() <= basis.n_rows:
+        return np.zeros(basis.n_features)
+    part = RankBasis(basis.functions * dense[:, :, None], basis.kurtosis * dense, basis.skewness, dense)
+    return joint_log_p(part, np.ones(basis.n_features, dtype=bool))
 
 
 def _sub_basis(basis: RankBasis, names: NDArray[np.intp]) -> RankBasis:
@@ -231,13 +238,24 @@ def _sub_basis(basis: RankBasis, names: NDArray[np.intp]) -> RankBasis:
 
 
 def _judge(
-    X: Floats, basis: RankBasis, alpha: float, normality_level: float | None
+    X: Floats,
+    basis: RankBasis,
+    alpha: float,
+    normality_level: float | None,
+    overall: tuple[Floats, Mask] | None = None,
 ) -> tuple[NDArray[Any], Floats, Numbers, Numbers, Floats]:
-    """Kind, evidence, strongest partner, block, normality, each (n_features,), of columns `X` (n_rows, n_features)."""
+    """Kind, evidence, strongest partner, block, normality, each (n_features,), of columns `X` (n_rows, n_features).
+
+    `overall` holds log p of every feature against all others of a larger table, and the discoveries among them.
+    """
     n_features = X.shape[1]
     first = pair_evidence(basis, edge_log_p=math.log(_EDGE_LEVEL / max(0.5 * n_features * (n_features - 1), 1.0)))
     log_p, partner = first.log_p, first.partner.copy()
-    core = discoveries(log_p, alpha)
+    if overall is None:
+        core = discoveries(log_p, alpha)
+    else:  # two looks at every feature
+        core = discoveries(log_p + math.log(2.0), alpha) | overall[1]
+        log_p = np.minimum(np.minimum(log_p, overall[0]) + math.log(2.0), 0.0)
     for _ in range(_GROWTH_ROUNDS if core.any() else 0):
         again = pair_evidence(basis, core)
         grown = np.minimum(np.minimum(again.log_p, joint_log_p(basis, core)) + math.log(2.0), 0.0)

@@ -16,11 +16,12 @@ from scipy.special import gammaincc, gammaln, ndtri
 from detectors.kernels.dependence import column_midranks, gather_pairs, normal_scales
 
 __all__ = [
+    "KURTOSIS_LIMIT",
     "PairEvidence",
     "RankBasis",
     "association_log_p",
     "discoveries",
-    "joint_log_p",
+    "gamma_log_p",
     "pair_evidence",
     "rank_basis",
 ]
@@ -28,7 +29,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_KURTOSIS_LIMIT = 30.0  # beyond, a function lives on so few rows that the gamma law is too light for its tail
+KURTOSIS_LIMIT = 30.0  # beyond, a function lives on so few rows that the gamma law is too light for its tail
 _TIE_SHARE = 1e-3  # a function that keeps less of its square after orthogonalisation is a multiple of the others
 _SKEWNESS_LEAST = 0.5  # a level with smaller skewness is treated as symmetric: nothing changes in any tail
 _BLOCK = 256  # features per block of products: bounds the memory, changes no result
@@ -148,7 +149,7 @@ def _column_functions(columns: Floats, n_functions: int) -> list[Floats]:
         good = after > np.maximum(_TIE_SHARE * before if number else 0.0, 1e-12)
         scaled = np.divide(function, np.sqrt(after)[:, None], out=np.zeros_like(function), where=good[:, None])
         if number:
-            scaled[_kurtosis(scaled) > _KURTOSIS_LIMIT] = 0.0
+            scaled[_kurtosis(scaled) > KURTOSIS_LIMIT] = 0.0
         made.append(scaled)
     return made
 
@@ -159,7 +160,7 @@ def _kurtosis(functions: Floats) -> Floats:
     return np.asarray(np.einsum("ij,ij->i", squares, squares) * functions.shape[1] - 3.0)
 
 
-def _gamma_log_p(total: Floats, mean: Floats, variance: Floats) -> Floats:
+def gamma_log_p(total: Floats, mean: Floats, variance: Floats) -> Floats:
     """Logarithm of the upper tail of the gamma law with given mean and variance at `total` (n,)."""
     variance = np.maximum(variance, 1e-12)
     shape = np.maximum(mean * mean / variance, 1e-12)
@@ -231,7 +232,7 @@ def pair_evidence(basis: RankBasis, partners: Mask | None = None, edge_log_p: fl
         weights.append(-strength)
     found = np.flatnonzero(partner >= 0)
     log_p = np.zeros(n_features)
-    log_p[found] = _gamma_log_p(*_moments(basis, found, partner[found]))
+    log_p[found] = gamma_log_p(*_moments(basis, found, partner[found]))
     log_p = np.minimum(log_p + np.log(others), 0.0)
     return PairEvidence(log_p, partner, np.concatenate(edges), np.concatenate(weights))
 
@@ -249,55 +250,6 @@ def _products(basis: RankBasis, block: slice, columns: NDArray[np.intp]) -> NDAr
             if len(rows) and len(seen):
                 products[f, rows[:, None], g, seen] = own[f, rows] @ others
     return products
-
-
-def joint_log_p(basis: RankBasis, group: Mask) -> Floats:
-    """Test every feature against all features of a group at once (sum over partners).
-
-    The sum is a quadratic form in the functions of the feature; its mean and variance under permutation of rows
-    follow from the matrix of the group. Many weak partners add up here where none of them is significant alone.
-
-    Parameters
-    ----------
-    basis : RankBasis
-    group : ndarray of bool of shape (n_features,)
-        The partners; a feature of the group is tested against the others of it.
-
-    Returns
-    -------
-    ndarray of shape (n_features,)
-        Logarithms of p-values; 0 where there is nothing to test against.
-
-    References
-    ----------
-    .. [1] Kazi-Aoual, Hitier, Sabatier, Lebreton: Refined approximations to permutation tests for multivariate
-       inference. Computational Statistics & Data Analysis 20(6), 1995, section 3.
-    .. [2] Gretton et al.: A kernel statistical test of independence. NeurIPS 2007, section 3 (the gamma law).
-    """
-    n_functions, n_features, n_rows = basis.functions.shape
-    which = np.nonzero(basis.active & group)
-    members = basis.functions[which]
-    owner = which[1]
-    gram = (members @ members.T).astype(np.float64) ** 2
-    whole = gram.sum()
-    leverage = np.einsum("ij,ij->j", members, members).astype(np.float64)
-    diagonal = float(leverage @ leverage)
-    total, mean, variance = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
-    n_own = np.bincount(owner, minlength=n_features)
-    n_others = len(owner) - n_own
-    inner = np.full(n_features, whole)
-    np.subtract.at(inner, owner, 2.0 * gram.sum(axis=1))
-    same = owner[:, None] == owner[None, :]
-    np.add.at(inner, owner, (gram * same).sum(axis=1))
-    for f in range(n_functions):
-        r = (members @ basis.functions[f].T).astype(np.float64) ** 2
-        r[np.arange(len(owner)), owner] = 0.0
-        total += np.where(basis.active[f], (n_rows - 1) * r.sum(axis=0), 0.0)
-        spread = 2.0 * (inner - n_others**2 / n_rows)
-        spread += basis.kurtosis[f] * (diagonal - n_others**2 / n_rows)
-        mean += np.where(basis.active[f], n_others, 0.0)
-        variance += np.where(basis.active[f], np.maximum(spread, 0.5 * inner), 0.0)
-    return _gamma_log_p(total, mean, variance)
 
 
 def association_log_p(basis: RankBasis, values: Floats) -> Floats:
@@ -332,7 +284,7 @@ def association_log_p(basis: RankBasis, values: Floats) -> Floats:
             mean += both
             excess = _left(basis.kurtosis[f] * other.kurtosis[g, 0] / basis.n_rows, skew)
             variance += np.where(both, np.maximum(2.0 + excess, 0.5), 0.0)
-    return _gamma_log_p(total, mean, variance)
+    return gamma_log_p(total, mean, variance)
 
 
 def discoveries(log_p: Floats, level: float) -> Mask:

@@ -194,6 +194,23 @@ def test_wide_tables_are_screened() -> None:
     assert FeaturePruner(screen_above=200, random_state=0).fit(wide).support_.shape == (3000,)
 
 
+@pytest.mark.parametrize("screen_above", [5000, 400])
+def test_many_weak_partners_are_found_where_no_pair_is_strong(screen_above: int) -> None:
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(200, 15))
+    flags = factors @ rng.normal(size=(15, 150)) + rng.normal(size=(200, 150))
+    flags = (flags > np.quantile(flags, 0.85, axis=0)).astype(float)
+    X = np.hstack([flags, rng.uniform(size=(200, 900))])
+    support = FeaturePruner(screen_above=screen_above, random_state=0).fit(X).support_
+    assert support[:150].mean() > 0.9
+    assert support[150:].mean() < 0.02
+
+
+def test_noise_wider_than_long_is_left_alone() -> None:
+    fits = [FeaturePruner().fit(np.random.default_rng(seed).uniform(size=(300, 400))) for seed in range(5)]
+    assert [bool(model.support_.all()) for model in fits].count(True) >= 4
+
+
 def test_rows_are_drawn_and_the_draw_is_reproducible() -> None:
     X = planted(500)
     one = FeaturePruner(max_rows=200, random_state=3).fit(X)

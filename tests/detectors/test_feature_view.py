@@ -160,3 +160,10 @@ def test_weights_help_on_average_over_tables_with_planted_classes() -> None:
         gains.append(with_view - without)
     assert np.mean(gains) > 0.02
     assert min(gains) > -0.03
+
+
+def test_a_very_wide_table_is_offered_with_coarser_weights() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 15000))
+    draws = FeatureView.of(X).draws()
+    assert len(draws) < 40000
+    assert len(np.unique(draws)) == 15000

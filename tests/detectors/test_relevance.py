@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from reference.naive_dependence import excess_kurtosis, functions, joint_statistic, pair_moments, permuted_statistics
 from scipy import stats
 
-from detectors.relevance import association_log_p, discoveries, joint_log_p, pair_evidence, rank_basis
+from detectors.joint_relevance import _through_members, _through_rows, joint_log_p
+from detectors.relevance import association_log_p, discoveries, pair_evidence, rank_basis
 
 SEEDS = range(200) if os.environ.get("TSPRUNE_SLOW") else range(12)
 
@@ -134,6 +135,16 @@ def test_joint_evidence_adds_up_weak_partners() -> None:
     single = pair_evidence(basis, group).log_p
     assert np.median(joint[:30]) < np.median(single[:30]) - 2
     assert (joint[30:] > math.log(0.001)).all()
+
+
+def test_joint_evidence_is_the_same_through_rows_and_through_members() -> None:
+    X = mixed_table(60, 3)
+    basis = rank_basis(np.hstack([X + 0.2 * np.random.default_rng(k).normal(size=X.shape) for k in range(6)]))
+    group = np.arange(36) % 5 > 0
+    member = basis.active & group
+    ways = [look(basis, member, member.sum(axis=0)) for look in (_through_rows, _through_members)]
+    for one, other in zip(*ways, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_joint_statistic_is_the_sum_of_pairs() -> None:

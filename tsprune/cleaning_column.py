@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.cleaning_excursions import find_erratic_stretches, find_level_excursions
+from tsprune.cleaning_excursions import Excursion, find_erratic_stretches, find_level_excursions
 from tsprune.cleaning_flat import flat_runs
 from tsprune.cleaning_levels import LevelBlock, find_lasting_shifts
 from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
@@ -113,11 +113,12 @@ def clean_column(
         changes.append(Change(patch.start, patch.stop, patch.kind, patch.statistic, patch.threshold, patch.size))
         wrong[patch.start : patch.stop] = True
     if model is not None and periods:
-        rest = x.copy()
-        for block in blocks:
-            rest[block.start : block.stop] -= block.size
-        erratic, said = find_erratic_stretches(rest, wrong, periods)
-        away = find_level_excursions(rest, wrong, model.seasonal.sum(axis=1), periods[0])
+        season = model.seasonal.sum(axis=1)
+        rest, erratic, away, said = _find_excursions(x, wrong, blocks, season, periods)
+        wild = [found for found in erratic + away if any(_overlap(found, block) for block in blocks)]
+        if wild:  # moved back, the block is still out of all proportion inside: no level explains it
+            blocks = [block for block in blocks if not any(_overlap(found, block) for found in wild)]
+            rest, erratic, away, said = _find_excursions(x, wrong, blocks, season, periods)
         guards += said
         changes += [Change(e.start, e.stop, "erratic stretch", e.statistic, e.threshold) for e in erratic]
         moved = level_shift == "repair"
@@ -159,6 +160,22 @@ def clean_column(
     changes.sort(key=lambda change: (change.start, change.stop))
     flagged = (wrong | shifted) & ~missing
     return ColumnCleaning(out, standard_error, flagged, changes, guards, periods, model, offset)
+
+
+def _find_excursions(
+    x: Floats, wrong: Mask, blocks: list[LevelBlock], season: Floats, periods: tuple[int, ...]
+) -> tuple[Floats, list[Excursion], list[Excursion], list[str]]:
+    """`x` (n_timepoints,) less the blocks, its erratic stretches and level excursions, and why some were left."""
+    rest = x.copy()
+    for block in blocks:
+        rest[block.start : block.stop] -= block.size
+    erratic, said = find_erratic_stretches(rest, wrong, periods)
+    return rest, erratic, find_level_excursions(rest, wrong, season, periods[0]), said
+
+
+def _overlap(found: Excursion, block: LevelBlock) -> bool:
+    """True if the two share a row."""
+    return found.start < block.stop and block.start < found.stop
 
 
 def _periods(x: Floats, trusted: Mask, periods: tuple[int, ...] | None) -> tuple[int, ...]:

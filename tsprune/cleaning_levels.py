@@ -31,7 +31,7 @@ _REFINED = 3  # rows by which an edge may move then
 _LONGEST_SHARE = 5  # a block longer than a fifth of the series is another regime, not a fault
 _MOST_BLOCKS = 3
 _MOST_SHIFTS = 5
-_SIDE = 12  # rows, at least, that must be seen on both sides of a lasting shift
+_SIDE = 12  # rows, at least, that must be seen on both sides of a block or of a lasting shift
 _WANDERING = 6.0  # times the typical change of the level over as many rows: a random walk has no lasting shifts
 _MAD = 1.4826
 _PATCH, _PAIR = 5.0, 7.0  # |z| of a patch, and chi-square for the second size of a pair, as in `cleaning_points`
@@ -123,7 +123,7 @@ def _try(
     e = innovations(a, model.phi)
     start, stop, size, z, free = refine_level(e, weights, sums, rows[0], rows[1], _REFINED)
     block = LevelBlock(start, stop, size, z)
-    weak = abs(z) < LEVEL_THRESHOLD or abs(size) < least or stop - start <= longest
+    weak = abs(z) < LEVEL_THRESHOLD or abs(size) < least or stop - start <= longest or min(start, n - stop) < _SIDE
     if weak or free - z * z > max(_MISFIT, 0.05 * z * z):
         return block, 0.0
     near = stop - start

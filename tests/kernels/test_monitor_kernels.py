@@ -19,6 +19,7 @@ from reference.naive_monitor import (
 )
 
 import tsprune.kernels.monitor_layout as at
+from detectors.kernels.packed_forest import pack_forest
 from tsprune.kernels import monitor as kernel
 from tsprune.kernels import monitor_metric as metric
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, TOTAL, add_count, tail_probability
@@ -226,13 +227,10 @@ def fresh(history: np.ndarray, episode: int, horizon: float) -> dict[str, np.nda
     return {"params": params, "integers": integers, "joint": joint, "metrics": metrics}
 
 
-NO_FOREST = (
-    np.zeros(0, np.uint32), np.zeros(0, np.float32), np.zeros(0, np.uint32), np.zeros(0, np.uint8),
-    np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), 1.0,
-)  # fmt: skip
-STUMP = (  # one tree of one decision: is the first relation above 1.5?
+NO_FOREST = np.zeros(0, np.uint32)
+STUMP = pack_forest(  # one tree of one decision: is the first relation above 1.5?
     np.zeros(3, np.uint32), np.array([1.5, 0.0, 0.0], np.float32), np.array([1, 2, 1, 1, 2, 2], np.uint32),
-    np.zeros(3, np.uint8), np.array([0.0, 8.0, 1.0]), np.zeros(1, np.int64), np.ones(1, np.int64), 8.0,
+    np.zeros(3, np.uint8), np.array([0.0, 8.0, 1.0]), np.zeros(1, np.int64), 8.0,
 )  # fmt: skip
 
 
@@ -256,7 +254,7 @@ def test_rows_at_once_are_rows_one_by_one() -> None:
     for state, out, size in zip(states, outs, (n, 1), strict=True):
         for start in range(0, n, size):
             part = slice(start, start + size)
-            arguments = (times[part], values[part], out[part], zone, *state.values(), *unsampled, *NO_FOREST)
+            arguments = (times[part], values[part], out[part], zone, *state.values(), *unsampled, NO_FOREST)
             assert kernel.advance(*arguments) == len(times[part])
     np.testing.assert_array_equal(outs[0], outs[1])
     for name, array in states[0].items():
@@ -283,13 +281,13 @@ def test_the_sample_fills_and_a_broken_relation_is_evidence_of_its_own() -> None
     metric.start_metric(state["metrics"][-1], values[:60, -1].copy())
     state["integers"][at.I_STRIDE] = 2
     sample, out = np.zeros((100, 6), np.float32), np.empty((400, at.OUT_METRICS + 3 * at.PER_METRIC))
-    done = kernel.advance(times, values, out, zone, *state.values(), sample, np.zeros((6, 5)), *NO_FOREST)
+    done = kernel.advance(times, values, out, zone, *state.values(), sample, np.zeros((6, 5)), NO_FOREST)
     assert done == 200  # every other row
     assert state["integers"][at.I_SAMPLED] == 100
     assert (out[:200, at.OUT_METRICS + at.C_RELATION] == 0).all()
     relations = learn_relations(sample)
     state["integers"][at.I_SAMPLED] = 0
-    rest = (times[200:], values[200:], out[200:], zone, *state.values(), sample, relations, *STUMP)
+    rest = (times[200:], values[200:], out[200:], zone, *state.values(), sample, relations, STUMP)
     state["integers"][at.I_CHANGED] = 1
     assert kernel.advance(*rest) == 200
     assert out[200:, at.OUT_REPRUNED].sum() == 1  # the first row after a forest was grown says what changed

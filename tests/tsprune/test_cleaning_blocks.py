@@ -101,3 +101,14 @@ def test_a_walk_whose_bursts_went_back_is_not_extrapolated_over_many_rows() -> N
     cleaner = SeriesCleaner(52)
     assert not cleaner.fit(x).mask_[-30:].any()
     assert cleaner.mask_[60:65].all()
+
+
+def test_six_rows_before_a_block_are_too_few_to_call_it_one() -> None:
+    rng = np.random.default_rng(3)
+    y = 10 + 3 * np.sin(np.arange(1500) / 24 * 2 * np.pi) + rng.normal(0, 0.3, 1500)
+    early, late = y.copy(), y.copy()
+    early[6:250] += 12.0  # a regime that the record nearly starts with
+    late[200:444] += 12.0
+    reasons = [set(SeriesCleaner(24).fit(series).changes_["reason"]) for series in (early, late)]
+    assert "level shift" not in reasons[0]
+    assert "level shift" in reasons[1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.cleaning_backtest import backtest
 from tsprune.cleaning_excursions import Excursion, find_erratic_stretches, find_level_excursions
 from tsprune.cleaning_flat import flat_runs
 from tsprune.cleaning_levels import LevelBlock, find_lasting_shifts
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LASTING = "lasting level shift"
+_JUDGED = ("spike", "burst", "level shift", "erratic stretch", "level excursion")  # what a backtest may withdraw
 _SHORTEST = 15  # points; with fewer there is no telling what is normal
 _INTERMITTENT = 0.3  # share of the commonest value in a series of counts with pauses
 
@@ -139,6 +141,7 @@ def clean_column(
         for shift in find_lasting_shifts(model, ~(wrong | missing), periods[0] if periods else 1):
             evidence = (shift.statistic, shift.threshold, shift.size)
             changes.append(Change(shift.start, shift.stop, LASTING, *evidence, repaired=False))
+    raw = x
     x = x - offset
     out, standard_error = x.copy(), np.zeros(n)
     if (wrong | missing).any():
@@ -157,9 +160,41 @@ def clean_column(
             out = np.where(wrong | missing, np.clip(out, lower, upper), out)
         elif x[~(wrong | missing)].min() >= 0.0:
             out = np.where(wrong | missing, np.maximum(out, 0.0), out)
-    changes.sort(key=lambda change: (change.start, change.stop))
     flagged = (wrong | shifted) & ~missing
-    return ColumnCleaning(out, standard_error, flagged, changes, guards, periods, model, offset)
+    harmful, said = _harmful(raw, out, changes, ~(flagged | missing), periods[0] if periods else 1)
+    if harmful:
+        mine, changes = _rows(harmful, n), [change for change in changes if change not in harmful]
+        others = _rows([change for change in changes if change.repaired], n) & mine
+        out = np.where(mine, np.where(others, out + offset, raw), out)
+        standard_error[mine & ~others] = 0.0
+        flagged[mine & ~others] = False
+        offset[mine] = 0.0
+    changes.sort(key=lambda change: (change.start, change.stop))
+    return ColumnCleaning(out, standard_error, flagged, changes, guards + said, periods, model, offset)
+
+
+def _harmful(x: Floats, out: Floats, changes: list[Change], sound: Mask, lag: int) -> tuple[list[Change], list[str]]:
+    """The judged changes of every kind after which the series forecasts itself worse, and a sentence a kind."""
+    harmful, said = [], []
+    for reason in _JUDGED:
+        kind = [change for change in changes if change.reason == reason and change.repaired]
+        found = backtest(x, out, [(change.start, change.stop) for change in kind], sound, lag)
+        if found.is_harmful:
+            harmful += kind
+            said.append(
+                f"backtest: {len(kind)} findings ({reason}) are left alone: {lag} rows later their own values forecast "
+                f"better than the repaired ones in {found.worse} of {found.better + found.worse} cases "
+                f"(p = {found.p_value:.2g})"
+            )
+    return harmful, said
+
+
+def _rows(changes: list[Change], n: int) -> Mask:
+    """True (n,) for the rows of any of the changes."""
+    mask = np.zeros(n, bool)
+    for change in changes:
+        mask[change.start : change.stop] = True
+    return mask
 
 
 def _find_excursions(

@@ -90,4 +90,4 @@ def test_bad_calls(table):
 
 def test_one_detector_without_a_name_is_refused() -> None:
     with pytest.raises(InvalidParameterError, match="must map names to detectors"):
-        pareto_front(IsolationForest(), np.zeros((30, 2)))  # type: ignore[arg-type]
+        pareto_front(IsolationForest(), np.zeros((30, 2)))  # type: ignore[arg-type]  # the wrong type is the test

@@ -151,7 +151,7 @@ def test_kafka(tmp_path: Path) -> None:
 def test_csv_and_standard_input(tmp_path: Path) -> None:
     expected = through_file(tmp_path / "file")
     table = tmp_path / "in.csv"
-    rows = [f"{record['time']},{record['values']['cpu']}" for record in records()]  # type: ignore[index]
+    rows = [f"{record['time']},{record['values']['cpu']}" for record in records()]  # type: ignore[index]  # values is a dict
     table.write_text("time,cpu\n" + "\n".join(rows) + "\n")
     folder = tmp_path / "csv"
     folder.mkdir()

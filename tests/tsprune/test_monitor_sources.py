@@ -194,7 +194,8 @@ def test_prometheus_in_and_out(tmp_path: Path) -> None:
                f"--web.listen-address=127.0.0.1:{port}"]  # fmt: skip
     with process(str(write(tmp_path)), *places(tmp_path), *follow) as running, started(command, port):
         try:
-            query = f"http://127.0.0.1:{port}/api/v1/query?query=tsprune_readings_total%3E0"
+            # what was there two seconds ago lies on a whole step of the range query below
+            query = f"http://127.0.0.1:{port}/api/v1/query?query=tsprune_readings_total%20offset%202s%3E0"
             found: list[object] = []
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline and not found:

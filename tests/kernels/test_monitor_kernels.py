@@ -25,7 +25,7 @@ from tsprune.kernels import monitor_metric as metric
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, TOTAL, add_count, tail_probability
 from tsprune.kernels.extremes import COUNT, EXTREMES_SIZE, KEPT, rarity
 from tsprune.kernels.fleet_monitor import FLEET_SIZE, advance_fleet
-from tsprune.kernels.novelty import BOOK, BOOK_SIZE, novelty
+from tsprune.kernels.novelty import BOOK, BOOK_SIZE, VALUES, novelty
 from tsprune.kernels.relations import halve_sample, learn_relations, unexplained_rows
 from tsprune.kernels.visits import (
     N_HOURS,
@@ -61,12 +61,21 @@ def test_a_full_book_keeps_its_order_its_range_and_most_of_its_detail() -> None:
     for row, value in enumerate(values):
         novelty(book, 0, value, float(row), 1e9)
     count = int(book[0])
-    kept = book[3 : 3 + count]
+    kept = book[VALUES : VALUES + count]
     assert count < BOOK
     assert np.all(np.diff(kept) > book[1])
     assert np.abs(kept[:, None] - values[None, :]).min(axis=0).max() < 3 * book[1]
     assert kept[0] <= values.min() + 2 * book[1]
     assert kept[-1] >= values.max() - 2 * book[1]
+
+
+def test_the_nearest_value_of_a_book_that_was_full_is_found() -> None:
+    rng = np.random.default_rng(1)
+    book = np.zeros(BOOK_SIZE)
+    for row, value in enumerate(rng.standard_t(2.0, size=2000)):
+        kept = book[VALUES : VALUES + int(book[0])].copy()
+        expected = np.abs(kept - value).min() if row else -1.0
+        assert novelty(book, 0, value, float(row), 1e9) == expected
 
 
 @short

@@ -19,8 +19,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tsprune.kernels.leaf import leaf
 
 __all__ = ["HISTOGRAM_SIZE", "N_BINS", "add_count", "tail_probability"]
 
@@ -37,7 +38,7 @@ _MIN_TOTAL = 60.0  # and only after so many
 _P_MIN = 1e-12
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def tail_probability(histogram: Floats, place: float) -> float:
     """Return the share of earlier evidence at `place` or beyond, in [1e-12, 1]; the evidence itself counts as one."""
     total = histogram[TOTAL]
@@ -63,7 +64,7 @@ def tail_probability(histogram: Floats, place: float) -> float:
     return min(max(tail, _P_MIN), 1.0)
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def add_count(histogram: Floats, place: float, weight: float, horizon: float) -> None:
     """Count evidence at `place`; beyond two horizons all counts are halved, so the past fades."""
     bin_ = int(place)

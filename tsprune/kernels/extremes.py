@@ -20,8 +20,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tsprune.kernels.leaf import leaf
 
 __all__ = ["EXTREMES_SIZE", "KEPT", "rarity"]
 
@@ -35,7 +36,7 @@ _MIN_SHAPE = 0.05
 _P_MIN = 1e-12
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _tail(state: Floats, extremes: int, value: float) -> float:
     """Return the p-value of a value above all kept ones."""
     total, count = state[extremes + TOTAL], int(state[extremes + COUNT])
@@ -54,7 +55,7 @@ def _tail(state: Floats, extremes: int, value: float) -> float:
     return max(min(p, tail), _P_MIN)
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def rarity(state: Floats, extremes: int, value: float, horizon: float) -> float:
     """Return the p-value of a value >= 0 among those before, in [1e-12, 1], and learn it.
 

@@ -21,6 +21,7 @@ import tsprune.kernels.monitor_layout as at
 from detectors.kernels.packed_forest import packed_scores
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, add_count, tail_probability
 from tsprune.kernels.extremes import rarity
+from tsprune.kernels.leaf import leaf
 from tsprune.kernels.monitor_metric import VIEW_WEIGHT, increase, metric_step, strength
 from tsprune.kernels.relations import keep_row, unexplained
 from tsprune.kernels.visits import N_HOURS, N_SLOTS, N_VISITS
@@ -38,7 +39,7 @@ _MOST_DEVIATION = 5.0  # of one metric, in scales, that counts in the mean over 
 _PLACES_PER_DECADE = 10.0
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _local_time(time: int, zone: Integers) -> int:
     """Return wall-clock nanoseconds of a time in UTC; `zone` (2, n): moments of change and offsets after them."""
     low, high = 0, zone.shape[1] - 1
@@ -52,7 +53,7 @@ def _local_time(time: int, zone: Integers) -> int:
     return time + offset
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _recent_highest(joint: Floats, integers: Integers, evidence: float) -> float:
     """Return the highest evidence of the rows of one episode before this one, and take this one in."""
     row, episode = integers[at.I_ROWS], integers[at.I_EPISODE]
@@ -73,7 +74,7 @@ def _recent_highest(joint: Floats, integers: Integers, evidence: float) -> float
     return highest
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _alert(way: float, size: float, days: float, params: Floats, integers: Integers, joint: Floats,
            out: Floats) -> None:  # fmt: skip
     """Apply the policy to one row: fills is_anomaly and alert of `out`, moves episode and budget."""
@@ -110,7 +111,7 @@ def _alert(way: float, size: float, days: float, params: Floats, integers: Integ
         integers[at.I_SUPPRESSED] += 1
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def log_change(integers: Integers, time: int, metric: int, part: int, kept: int) -> None:
     """Write a change of the parts in use into the log, a ring."""
     place = at.I_LOG + (integers[at.I_LOG_COUNT] % at.N_LOG) * at.LOG_WIDTH
@@ -118,7 +119,7 @@ def log_change(integers: Integers, time: int, metric: int, part: int, kept: int)
     integers[at.I_LOG_COUNT] += 1
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _share_out(evidence: float, unexplained: Floats, out: Floats) -> tuple[int, float]:
     """Give every metric its share of the forest's evidence; return the remainder farthest off, and how far."""
     behind, highest = 0, 0.0

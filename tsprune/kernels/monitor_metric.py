@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import tsprune.kernels.monitor_layout as at
 from tsprune.kernels.extremes import EXTREMES_SIZE, rarity
+from tsprune.kernels.leaf import leaf
 from tsprune.kernels.novelty import BOOK_SIZE, novelty
 from tsprune.kernels.visits import N_HOURS, N_SLOTS, N_VISITS, N_WEEKS, SLOT, slot_median, visit, week_median
 from tsprune.kernels.windows import QUARTILE_HIGH, QUARTILE_LOW, WINDOW_SIZE, push, views
@@ -44,7 +45,7 @@ def start_metric(row: Floats, values: Floats) -> None:
     row[at.M_SCALE] = scale if scale > 0.0 else np.std(values)
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _decompose(row: Floats, value: float, typical: float, horizon: float, result: Floats) -> bool:
     """Split a value into level, season and remainder (result[:3]); learn; True if the season came or went."""
     seen, level, slow = row[at.M_SEEN], row[at.M_LEVEL], row[at.M_SLOW]
@@ -77,7 +78,7 @@ def _decompose(row: Floats, value: float, typical: float, horizon: float, result
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _follow_week(row: Floats, value: float, typical: float, beyond: float, horizon: float, tests: float) -> bool:
     """Learn whether a value is nearer to what is typical of day and week than of the day; True if that changes it.
 
@@ -96,20 +97,20 @@ def _follow_week(row: Floats, value: float, typical: float, beyond: float, horiz
     return bool(kept != (row[at.M_WEEK_KEPT] > 0.0))
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def strength(p: float) -> float:
     """Return -log10(p) below 0.1; above, where nobody looks, the straight line to 0 at p = 1."""
     return -math.log10(p) if p < 0.1 else (1.0 - p) / 0.9
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def _evidence(row: Floats, view: int, value: float, memory: float) -> float:
     """Return how new a view's value is, as the strength of its p-value, and learn it."""
     distance = novelty(row, at.M_BOOKS + view * BOOK_SIZE, value, row[at.M_SEEN], memory)
     return strength(rarity(row, at.M_EXTREMES + view * EXTREMES_SIZE, max(distance, 0.0), memory))
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def increase(row: Floats, value: float, second: float, integers: Integers) -> float:
     """Return the increase per second of a counter, NaN for its first value; a fall is a restart from 0."""
     last, moment = row[at.M_LAST_RAW], row[at.M_LAST_SECOND]
@@ -124,7 +125,7 @@ def increase(row: Floats, value: float, second: float, integers: Integers) -> fl
     return rate
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def metric_step(value: float, slot: int, hour: int, n_steps: int, tests: float, row: Floats, params: Floats,
                  look: Floats, work: Floats, result: Floats) -> tuple[float, int]:  # fmt: skip
     """One value of one metric: fills result (at.PER_METRIC,); returns its evidence and which parts changed, as bits."""
@@ -149,7 +150,8 @@ def metric_step(value: float, slot: int, hour: int, n_steps: int, tests: float, 
         result[1] = typical - row[at.M_SLOW] if row[at.M_KEPT] > 0.0 and not math.isnan(typical) else 0.0
         return best, 0
     if row[at.M_SEEN] == 0.0 and row[at.M_SCALE] == 0.0:  # a metric without history begins with its first value
-        start_metric(row, np.array([value]))
+        row[at.M_VISITS + SLOT] = row[at.M_WEEK + SLOT] = -1.0
+        row[at.M_LEVEL] = row[at.M_SLOW] = value
     limited, changed = min(max(value, -_MOST_VALUE), _MOST_VALUE), 0
     if params[at.P_SEASON] > 0.0:
         visit(row, at.M_VISITS, slot, limited, N_SLOTS, N_VISITS)

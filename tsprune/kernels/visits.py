@@ -14,8 +14,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from tsprune.kernels.leaf import leaf
 
 __all__ = [
     "N_HOURS",
@@ -41,7 +42,7 @@ WEEK_VALUES = VISITED + N_HOURS
 WEEK_SIZE = WEEK_VALUES + N_HOURS * N_WEEKS
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def median_of_seven(row: Floats, start: int) -> float:
     """Return the median of row[start : start + 7] without a branch, by a network of exchanges."""
     a, b, c, d = row[start], row[start + 1], row[start + 2], row[start + 3]
@@ -62,7 +63,7 @@ def median_of_seven(row: Floats, start: int) -> float:
     return middle
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def slot_median(row: Floats, table: int, slot: int, work: Floats) -> float:
     """Return the median of the last visits of a slot; NaN before the first; `work` (N_VISITS,)."""
     n = min(int(row[table + VISITED + slot]), N_VISITS)
@@ -82,7 +83,7 @@ def slot_median(row: Floats, table: int, slot: int, work: Floats) -> float:
     return middle
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def week_median(row: Floats, table: int, hour: int) -> float:
     """Return the median of the last visits of an hour of the week; NaN before the second: one week is no season."""
     n = int(row[table + VISITED + hour])
@@ -97,7 +98,7 @@ def week_median(row: Floats, table: int, hour: int) -> float:
     return middle
 
 
-@njit(cache=True, error_model="numpy")
+@leaf
 def visit(row: Floats, table: int, slot: int, value: float, n_slots: int, n_visits: int) -> None:
     """Add a value to the visit of a slot; the visit that ends goes into the table as its mean."""
     old = int(row[table + SLOT])

@@ -13,9 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.imputation import interpolate_rows
+from tsprune.kernels.autoregression import median_of_seen, robust_autoregression
 from tsprune.kernels.hampel import running_median
 from tsprune.kernels.patches import innovations
-from tsprune.kernels.seasonal_smoothing import left_out_errors, phase_medians, smooth_cycles, smooth_trend
+from tsprune.kernels.seasonal_smoothing import (
+    left_out_errors,
+    mean_of_cycle,
+    phase_medians,
+    smooth_cycles,
+    smooth_trend,
+)
 
 __all__ = ["SeriesModel", "fit_model", "longer_periods", "seasonal_scale"]
 
@@ -23,7 +30,6 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _MAD = 1.4826  # makes the median absolute deviation of a normal variable its standard deviation
-_BISQUARE = 4.685  # 95 % efficiency at the normal distribution (Huber & Ronchetti, Robust Statistics, 2009, table 6.1)
 _STL_BISQUARE = 6.0  # Cleveland et al., J. Official Statistics 6 (1990) 3-73, section 2.4
 _CYCLES = 7  # half-window of the seasonal smoother, in cycles
 _MAX_ORDER = 6
@@ -73,19 +79,11 @@ def seasonal_scale(x: Floats, period: int, *, robust: bool) -> float:
     return float(min(scales)) / np.sqrt(2) if scales else 0.0
 
 
-def _cycle_mean(x: Floats, period: int) -> Floats:
-    """Centred moving mean over one period (n_timepoints,); the first and last cycles are repeated at the edges."""
-    before, after = (period - 1) // 2, period - 1 - (period - 1) // 2
-    padded = np.concatenate([x[period - before : period], x, x[x.size - period : x.size - period + after]])
-    total = np.cumsum(np.r_[0.0, padded])
-    return np.asarray((total[period:] - total[:-period]) / period)
-
-
 def _start(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Seasonals (n_timepoints, n_periods) by medians of the phases, and trend (n_timepoints,) by a running median."""
     seen = np.where(trusted, x, np.nan)
     trend = running_median(seen, periods[0])
-    trend = np.where(np.isnan(trend), np.nanmedian(seen), trend)
+    trend = np.where(np.isnan(trend), median_of_seen(seen), trend)
     seasonal = np.zeros((x.size, len(periods)))
     for j, period in enumerate(periods):
         medians = phase_medians(seen - trend - seasonal.sum(axis=1), period)
@@ -105,7 +103,7 @@ def seasonal_parts(x: Floats, trusted: Mask, periods: tuple[int, ...], n_rounds:
     y, base = np.where(trusted, x, 0.0), trusted.astype(float)
     for _ in range(n_rounds):
         remainder = np.where(trusted, y - trend - seasonal.sum(axis=1), np.nan)
-        typical = float(np.nanmedian(np.abs(remainder)))
+        typical = median_of_seen(np.abs(remainder))
         local = running_median(np.abs(remainder), 2 * periods[0])
         local = np.maximum(np.where(np.isnan(local), typical, local), 0.2 * typical + 1e-300)
         away = np.abs(np.where(trusted, remainder, 0.0)) / (_STL_BISQUARE * local)
@@ -113,7 +111,7 @@ def seasonal_parts(x: Floats, trusted: Mask, periods: tuple[int, ...], n_rounds:
         for j, period in enumerate(periods):
             others = trend + seasonal.sum(axis=1) - seasonal[:, j]
             cycles = smooth_cycles(y - others, weights, period, _CYCLES)
-            seasonal[:, j] = cycles - _cycle_mean(cycles, period)
+            seasonal[:, j] = cycles - mean_of_cycle(cycles, period)
         trend = smooth_trend(y - seasonal.sum(axis=1), weights, int(0.75 * periods[0]) + 1)
     return seasonal
 
@@ -126,14 +124,14 @@ def longer_periods(x: Floats, trusted: Mask, period: int, most: int = 12) -> tup
     """
     seasonal, trend = _start(x, trusted, (period,))
     rest = np.where(trusted, x - trend - seasonal[:, 0], np.nan)
-    typical = np.nanmedian(np.abs(rest))
+    typical = median_of_seen(np.abs(rest))
     losses: dict[int, float] = {}
     for factor in range(2, most + 1):
         long = factor * period
         cycles = x.size // long
         if cycles < 3 or not typical > 0:
             break
-        losses[factor] = float(np.nanmedian(left_out_errors(rest, long)) / typical)
+        losses[factor] = median_of_seen(left_out_errors(rest, long)) / typical
     if not losses:
         return ()
     best = min(losses, key=lambda factor: losses[factor])
@@ -145,23 +143,10 @@ def longer_periods(x: Floats, trusted: Mask, period: int, most: int = 12) -> tup
 
 def _autoregression(a: Floats, order: int, n_iterations: int = 5) -> tuple[Floats, float]:
     """Robust least squares of `a` (n_timepoints,) on its past: phi (order + 1,) and mean (median at a unit root)."""
-    usual = float(np.median(a))
-    unit = float(np.median(np.abs(a - usual))) or float(np.std(a)) or 1.0
-    a = (a - usual) / unit  # lags of any unit and level beside the ones of the constant
-    columns = [a[order - k : a.size - k] for k in range(1, order + 1)]
-    design = np.column_stack([*columns, np.ones(a.size - order)])
-    target = a[order:]
-    weights = np.ones(target.size)
-    coefficients = np.zeros(order + 1)
-    for _ in range(n_iterations):
-        root = np.sqrt(weights)[:, None]
-        coefficients = np.linalg.lstsq(design * root, target * root[:, 0], rcond=1e-10)[0]
-        errors = target - design @ coefficients
-        spread = _MAD * float(np.median(np.abs(errors)))
-        if spread <= 0.0:
-            break
-        away = np.abs(errors) / (_BISQUARE * spread)
-        weights = np.where(away < 1.0, (1.0 - np.minimum(away, 1.0) ** 2) ** 2, 0.0)
+    usual = median_of_seen(a)
+    unit = median_of_seen(np.abs(a - usual)) or float(np.std(a)) or 1.0
+    # lags of any unit and level beside the ones of the constant
+    coefficients = robust_autoregression((a - usual) / unit, order, n_iterations)
     phi = np.r_[1.0, -coefficients[:order]]
     total = float(phi.sum())
     return phi, usual + (unit * float(coefficients[order]) / total if abs(total) > 1e-3 else 0.0)
@@ -170,7 +155,7 @@ def _autoregression(a: Floats, order: int, n_iterations: int = 5) -> tuple[Float
 def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
     """Standard deviation of the innovations `e` by phase and by place (n_timepoints,), positive."""
     size = np.where(judged, np.abs(e), np.nan)
-    typical = _MAD * float(np.nanmedian(size)) if judged.any() else 0.0
+    typical = _MAD * median_of_seen(size) if judged.any() else 0.0
     by_phase = np.ones(e.size)
     if period > 1 and e.size >= 8 * period and typical > 0:
         medians = phase_medians(size, period)

@@ -40,6 +40,16 @@ def _place(window: Floats, count: int, value: float) -> int:
 
 
 @njit(cache=True)
+def _ranks(window: Floats, old: float, new: float) -> tuple[int, int]:
+    """Return how many members of the sorted `window` are below `old`, and how many are below `new`."""
+    below_old, below_new = 0, 0
+    for j in range(window.shape[0]):  # a plain count: several at a time, and no branch to guess
+        below_old += window[j] < old
+        below_new += window[j] < new
+    return below_old, below_new
+
+
+@njit(cache=True)
 def running_median(x: Floats, half_window: int) -> Floats:
     """Return the median of the finite values in ``t - half_window .. t + half_window`` (n_timepoints,); NaN if none.
 
@@ -51,12 +61,23 @@ def running_median(x: Floats, half_window: int) -> Floats:
     count = 0
     for t in range(-half_window, n):
         new, old = t + half_window, t - half_window - 1
-        if old >= 0 and not np.isnan(x[old]):
-            place = _place(window, count, x[old])
-            for j in range(place, count - 1):
-                window[j] = window[j + 1]
+        leaves = old >= 0 and not np.isnan(x[old])
+        enters = new < n and not np.isnan(x[new])
+        if leaves and enters:  # only what lies between the two places moves
+            first, place = _ranks(window[:count], x[old], x[new])
+            if place > first:
+                for j in range(first, place - 1):
+                    window[j] = window[j + 1]
+                window[place - 1] = x[new]
+            else:
+                for j in range(first, place, -1):
+                    window[j] = window[j - 1]
+                window[place] = x[new]
+        elif leaves:
             count -= 1
-        if new < n and not np.isnan(x[new]):
+            for j in range(_place(window, count + 1, x[old]), count):
+                window[j] = window[j + 1]
+        elif enters:
             place = _place(window, count, x[new])
             for j in range(count, place, -1):
                 window[j] = window[j - 1]

@@ -6,9 +6,35 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["left_out_errors", "phase_medians", "smooth_cycles", "smooth_trend"]
+__all__ = ["left_out_errors", "mean_of_cycle", "phase_medians", "smooth_cycles", "smooth_trend"]
 
 Floats = NDArray[np.float64]
+
+
+@njit(cache=True)
+def _line_at(x: Floats, w: Floats, t: int, half_window: int) -> float:
+    """Return the local line through `x` at row `t`; the window grows until it holds a tenth of its full weight."""
+    n, reach = x.shape[0], half_window
+    while True:
+        s0, s1, s2, r0, r1, full = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for row in range(max(0, t - reach), min(n, t + reach + 1)):
+            d = (row - t) / (reach + 1.0)
+            u = 1.0 - abs(d) ** 3
+            k = u * u * u
+            full += k
+            k *= w[row]
+            s0 += k
+            s1 += k * d
+            s2 += k * d * d
+            r0 += k * x[row]
+            r1 += k * d * x[row]
+        if s0 > 0.1 * full or reach >= n:
+            break
+        reach *= 2
+    if s0 <= 0.0:
+        return 0.0
+    spread = s0 * s2 - s1 * s1
+    return (s2 * r0 - s1 * r1) / spread if spread > 1e-6 * s0 * s0 else r0 / s0
 
 
 @njit(cache=True)
@@ -18,31 +44,53 @@ def smooth_trend(x: Floats, w: Floats, half_window: int) -> Floats:
     The window grows until it holds a tenth of its full weight, so that gaps are bridged.
     """
     n = x.shape[0]
+    s0, s1, s2, r0, r1, full = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    # one offset after the other, over all rows: neighbours need not wait for each other
+    for offset in range(-min(half_window, n - 1), min(half_window, n - 1) + 1):
+        d = offset / (half_window + 1.0)
+        u = 1.0 - abs(d) ** 3
+        kernel = u * u * u
+        first, last = max(0, -offset), min(n, n - offset)
+        size = last - first
+        values, weights = x[first + offset : last + offset], w[first + offset : last + offset]
+        p0, p1, p2 = s0[first:last], s1[first:last], s2[first:last]
+        q0, q1, whole = r0[first:last], r1[first:last], full[first:last]
+        for t in range(size):
+            k = kernel * weights[t]
+            whole[t] += kernel
+            p0[t] += k
+            p1[t] += k * d
+            p2[t] += k * d * d
+            q0[t] += k * values[t]
+            q1[t] += k * d * values[t]
     out = np.empty(n)
     for t in range(n):
-        reach = half_window
-        while True:
-            s0, s1, s2, r0, r1, full = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-            for row in range(max(0, t - reach), min(n, t + reach + 1)):
-                d = (row - t) / (reach + 1.0)
-                u = 1.0 - abs(d) ** 3
-                k = u * u * u
-                full += k
-                k *= w[row]
-                s0 += k
-                s1 += k * d
-                s2 += k * d * d
-                r0 += k * x[row]
-                r1 += k * d * x[row]
-            if s0 > 0.1 * full or reach >= n:
-                break
-            reach *= 2
-        if s0 <= 0.0:
-            out[t] = 0.0
+        if not s0[t] > 0.1 * full[t]:
+            out[t] = _line_at(x, w, t, half_window)
             continue
-        spread = s0 * s2 - s1 * s1
-        out[t] = (s2 * r0 - s1 * r1) / spread if spread > 1e-6 * s0 * s0 else r0 / s0
+        spread = s0[t] * s2[t] - s1[t] * s1[t]
+        out[t] = (s2[t] * r0[t] - s1[t] * r1[t]) / spread if spread > 1e-6 * s0[t] * s0[t] else r0[t] / s0[t]
     return out
+
+
+@njit(cache=True)
+def _phase_at(x: Floats, w: Floats, t: int, period: int, half_cycles: int) -> float:
+    """Return the mean of the phase of row `t`; the reach grows until it holds a tenth of its full weight."""
+    n, reach = x.shape[0], half_cycles
+    while True:
+        total, mean, full = 0.0, 0.0, 0.0
+        row = t - min(reach, t // period) * period
+        while row < n and row <= t + reach * period:
+            u = 1.0 - (abs(row - t) / (period * (reach + 1.0))) ** 3
+            k = u * u * u
+            full += k
+            total += k * w[row]
+            mean += k * w[row] * x[row]
+            row += period
+        if total > 0.1 * full or reach * period >= n:
+            break
+        reach *= 2
+    return mean / total if total > 0.0 else 0.0
 
 
 @njit(cache=True)
@@ -52,24 +100,39 @@ def smooth_cycles(x: Floats, w: Floats, period: int, half_cycles: int) -> Floats
     A phase without weight in reach takes all cycles, then 0.
     """
     n = x.shape[0]
-    out = np.zeros(n)
+    total, mean, full = np.zeros(n), np.zeros(n), np.zeros(n)
+    reach = min(half_cycles, (n - 1) // period)
+    for cycle in range(-reach, reach + 1):
+        u = 1.0 - (abs(cycle) / (half_cycles + 1.0)) ** 3
+        kernel = u * u * u
+        first, last = max(0, -cycle * period), min(n, n - cycle * period)
+        values = x[first + cycle * period : last + cycle * period]
+        weights = w[first + cycle * period : last + cycle * period]
+        part, weighted, whole = total[first:last], mean[first:last], full[first:last]
+        for t in range(last - first):
+            k = kernel * weights[t]
+            whole[t] += kernel
+            part[t] += k
+            weighted[t] += k * values[t]
+    out = np.empty(n)
     for t in range(n):
-        reach = half_cycles
-        while True:
-            total, mean, full = 0.0, 0.0, 0.0
-            row = t - min(reach, t // period) * period
-            while row < n and row <= t + reach * period:
-                u = 1.0 - (abs(row - t) / (period * (reach + 1.0))) ** 3
-                k = u * u * u
-                full += k
-                total += k * w[row]
-                mean += k * w[row] * x[row]
-                row += period
-            if total > 0.1 * full or reach * period >= n:
-                break
-            reach *= 2
-        if total > 0.0:
-            out[t] = mean / total
+        out[t] = mean[t] / total[t] if total[t] > 0.1 * full[t] else _phase_at(x, w, t, period, half_cycles)
+    return out
+
+
+@njit(cache=True)
+def mean_of_cycle(x: Floats, period: int) -> Floats:
+    """Return the centred moving mean over one period (n_timepoints,); the first and last cycles repeat at the edges."""
+    n = x.shape[0]
+    before, after = (period - 1) // 2, period - 1 - (period - 1) // 2
+    total = 0.0
+    for t in range(-before, after + 1):
+        total += x[t if t >= 0 else t + period]
+    out = np.empty(n)
+    for t in range(n):
+        out[t] = total / period
+        new, old = t + after + 1, t - before
+        total += x[new if new < n else new - period] - x[old if old >= 0 else old + period]
     return out
 
 

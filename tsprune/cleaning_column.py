@@ -11,7 +11,7 @@ from tsprune.cleaning_backtest import backtest
 from tsprune.cleaning_excursions import Excursion, find_erratic_stretches, find_level_excursions
 from tsprune.cleaning_flat import flat_runs
 from tsprune.cleaning_levels import LevelBlock, find_lasting_shifts
-from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods
+from tsprune.cleaning_model import SeriesModel, fit_model, longer_periods, total_season
 from tsprune.cleaning_points import Patch, find_patches
 from tsprune.cleaning_profile import long_profile
 from tsprune.imputation import interpolate_rows
@@ -115,7 +115,7 @@ def clean_column(
         changes.append(Change(patch.start, patch.stop, patch.kind, patch.statistic, patch.threshold, patch.size))
         wrong[patch.start : patch.stop] = True
     if model is not None and periods:
-        season = model.seasonal.sum(axis=1)
+        season = total_season(model.seasonal)
         rest, erratic, away, said = _find_excursions(x, wrong, blocks, season, periods)
         wild = [found for found in erratic + away if any(_overlap(found, block) for block in blocks)]
         if wild:  # moved back, the block is still out of all proportion inside: no level explains it
@@ -232,7 +232,7 @@ def _fill(x: Floats, rows: Mask, model: SeriesModel | None, periods: tuple[int, 
     if model is None:
         t = np.arange(x.size)
         return np.interp(t, t[~rows], x[~rows]), np.zeros(x.size)
-    season = model.seasonal.sum(axis=1) + model.mean
+    season = total_season(model.seasonal) + model.mean
     weights = 1.0 / model.scale**2
     a = np.where(rows, 0.0, x - season)
     season = season + (extra := long_profile(a, model.phi, weights, rows, periods))

@@ -10,14 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detectors.report import PruningRecord, PruningReport
-from tsprune.cleaning_column import LASTING, ColumnCleaning
+from tsprune.cleaning_column import LASTING, Change, ColumnCleaning
 from tsprune.validation import SeriesInput
 
 __all__ = ["list_changes", "write_report"]
 
+Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-_COLUMNS = ["time", "column", "old", "new", "std", "reason", "statistic", "threshold"]
 
 
 def list_changes(series: SeriesInput, rows: Integers, results: Sequence[ColumnCleaning]) -> pd.DataFrame:
@@ -25,20 +24,42 @@ def list_changes(series: SeriesInput, rows: Integers, results: Sequence[ColumnCl
 
     A point that several findings cover is listed with the first of them.
     """
-    times = series.time_index()
     place = np.full(int(rows[-1]) + 1, -1)
     place[rows] = np.arange(rows.size)
-    listed: list[list[Any]] = []
-    for name, result, old in zip(series.names, results, series.values.T, strict=True):
+    parts: list[tuple[int, Integers, Integers, Change]] = []  # column, rows of the grid and of the series, finding
+    for k, (result, old) in enumerate(zip(results, series.values.T, strict=True)):
+        is_listed = np.zeros(rows.size, bool)
         for change in result.changes:
-            for position in range(change.start, change.stop):
-                row = place[position]
-                if row < 0 or not change.repaired or (change.reason != "gap" and np.isnan(old[row])):
-                    continue
-                new, error = result.values[position], result.standard_error[position]
-                evidence = [change.reason, change.statistic, change.threshold]
-                listed.append([times[row], name, old[row], new, error, *evidence])
-    return pd.DataFrame(listed, columns=_COLUMNS).drop_duplicates(["time", "column"], ignore_index=True)
+            if not change.repaired:
+                continue
+            positions = np.arange(change.start, change.stop)
+            positions = positions[place[positions] >= 0]
+            mine = place[positions]
+            new = ~is_listed[mine] & ((change.reason == "gap") | ~np.isnan(old[mine]))
+            is_listed[mine[new]] = True
+            parts.append((k, positions[new], mine[new], change))
+    where = np.concatenate([np.zeros(0, np.int64), *(mine for _, _, mine, _ in parts)])
+    sizes = [mine.size for _, _, mine, _ in parts]
+
+    def spread(values: Sequence[Any], dtype: str) -> NDArray[Any]:
+        return np.repeat(np.array(values, dtype=dtype), sizes) if parts else np.zeros(0, dtype)
+
+    def gather(name: str) -> Floats:
+        picked = (getattr(results[k], name)[positions] for k, positions, _, _ in parts)
+        return np.concatenate([np.zeros(0), *picked])
+
+    columns = spread([k for k, *_ in parts], "int64")
+    values = {
+        "time": series.time_index().take(where),
+        "column": np.array(series.names, dtype=object)[columns],
+        "old": series.values[where, columns],
+        "new": gather("values"),
+        "std": gather("standard_error"),
+        "reason": spread([change.reason for *_, change in parts], "object"),
+        "statistic": spread([change.statistic for *_, change in parts], "float64"),
+        "threshold": spread([change.threshold for *_, change in parts], "float64"),
+    }
+    return pd.DataFrame(values)
 
 
 def write_report(
@@ -54,12 +75,12 @@ def write_report(
     for name, result in zip(series.names, results, strict=True):
         prefix = "" if series.n_series == 1 else f"{name}: "
         for change in result.changes:
-            inside = np.flatnonzero((rows >= change.start) & (rows < change.stop))
-            if inside.size == 0:
+            begin, end = (int(place) for place in np.searchsorted(rows, (change.start, change.stop)))
+            if begin == end:
                 continue
-            first, last = times[inside[0]], times[inside[-1]]
-            item = prefix + (str(first) if inside.size == 1 else f"{first} to {last}")
-            what = f"{inside.size} point{'s' if inside.size > 1 else ''}: {change.reason}"
+            first, last = times[begin], times[end - 1]
+            item = prefix + (str(first) if end - begin == 1 else f"{first} to {last}")
+            what = f"{end - begin} point{'s' if end - begin > 1 else ''}: {change.reason}"
             what += "" if change.repaired else ", only told"
             if change.reason == LASTING:
                 item, what = prefix + str(first), f"level {change.size:+.4g} from here on: kept, it is the series' own"

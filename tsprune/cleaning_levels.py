@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.cleaning_model import SeriesModel, fit_model
+from tsprune.cleaning_model import SeriesModel, fit_model, total_season
 from tsprune.imputation import interpolate_rows
 from tsprune.kernels.hampel import running_median
 from tsprune.kernels.level_blocks import level_pairs, refine_level
@@ -50,8 +50,8 @@ class LevelBlock:
 
 def find_level_blocks(
     work: Floats, out: Mask, spikes: Mask, model: SeriesModel, periods: tuple[int, ...], longest: int, least: float
-) -> list[LevelBlock]:
-    """Return temporary levels of `work` (n_timepoints,), the strongest first.
+) -> tuple[list[LevelBlock], SeriesModel]:
+    """Return temporary levels of `work` (n_timepoints,), the strongest first, and the model without them.
 
     Pairs of opposite steps are candidates. For the best of them the model is fitted again without the rows in between,
     so that a season cannot have learned the block, and two accounts of the series are compared: all its spikes and
@@ -77,7 +77,7 @@ def find_level_blocks(
         work = work.copy()
         work[best.start : best.stop] -= best.size
         model = fit_model(work, out, periods)
-    return blocks
+    return blocks, model
 
 
 def _candidates(model: SeriesModel, missing: Mask, spikes: Mask, shortest: int, least: float) -> list[tuple[int, int]]:
@@ -117,7 +117,7 @@ def _try(
     model = fit_model(bare, bad, periods)
     weights, sums = model.weights(missing), np.cumsum(model.phi)
     hidden = missing | spikes
-    a = np.where(hidden, 0.0, work - model.seasonal.sum(axis=1) - model.mean)
+    a = np.where(hidden, 0.0, work - total_season(model.seasonal) - model.mean)
     if hidden.any():
         a = interpolate_rows(a, model.phi, 1.0 / model.scale**2, hidden)[0]
     e = innovations(a, model.phi)

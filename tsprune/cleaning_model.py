@@ -20,11 +20,12 @@ from tsprune.kernels.seasonal_smoothing import (
     left_out_errors,
     mean_of_cycle,
     phase_medians,
+    robust_weights,
     smooth_cycles,
     smooth_trend,
 )
 
-__all__ = ["SeriesModel", "fit_model", "longer_periods", "seasonal_scale"]
+__all__ = ["SeriesModel", "fit_model", "longer_periods", "seasonal_scale", "total_season"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -79,6 +80,14 @@ def seasonal_scale(x: Floats, period: int, *, robust: bool) -> float:
     return float(min(scales)) / np.sqrt(2) if scales else 0.0
 
 
+def total_season(seasonal: Floats) -> Floats:
+    """Return the sum of seasonals (n_timepoints, n_periods) of all periods (n_timepoints,)."""
+    total = np.zeros(seasonal.shape[0])
+    for column in seasonal.T:  # of one or two columns this is far faster than a sum over the short axis
+        total += column
+    return total
+
+
 def _start(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Seasonals (n_timepoints, n_periods) by medians of the phases, and trend (n_timepoints,) by a running median."""
     seen = np.where(trusted, x, np.nan)
@@ -86,7 +95,7 @@ def _start(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, 
     trend = np.where(np.isnan(trend), median_of_seen(seen), trend)
     seasonal = np.zeros((x.size, len(periods)))
     for j, period in enumerate(periods):
-        medians = phase_medians(seen - trend - seasonal.sum(axis=1), period)
+        medians = phase_medians(seen - trend - total_season(seasonal), period)
         seasonal[:, j] = np.resize(medians - medians.mean(), x.size)
     return seasonal, trend
 
@@ -100,19 +109,14 @@ def seasonal_parts(x: Floats, trusted: Mask, periods: tuple[int, ...], n_rounds:
     if not periods:
         return np.zeros((x.size, 0))
     seasonal, trend = _start(x, trusted, periods)
-    y, base = np.where(trusted, x, 0.0), trusted.astype(float)
+    y = np.where(trusted, x, 0.0)
     for _ in range(n_rounds):
-        remainder = np.where(trusted, y - trend - seasonal.sum(axis=1), np.nan)
-        typical = median_of_seen(np.abs(remainder))
-        local = running_median(np.abs(remainder), 2 * periods[0])
-        local = np.maximum(np.where(np.isnan(local), typical, local), 0.2 * typical + 1e-300)
-        away = np.abs(np.where(trusted, remainder, 0.0)) / (_STL_BISQUARE * local)
-        weights = base * np.where(away < 1.0, (1.0 - np.minimum(away, 1.0) ** 2) ** 2, 0.0)
+        weights = robust_weights(y - trend - total_season(seasonal), trusted, 2 * periods[0], _STL_BISQUARE)
         for j, period in enumerate(periods):
-            others = trend + seasonal.sum(axis=1) - seasonal[:, j]
+            others = trend + total_season(seasonal) - seasonal[:, j]
             cycles = smooth_cycles(y - others, weights, period, _CYCLES)
             seasonal[:, j] = cycles - mean_of_cycle(cycles, period)
-        trend = smooth_trend(y - seasonal.sum(axis=1), weights, int(0.75 * periods[0]) + 1)
+        trend = smooth_trend(y - total_season(seasonal), weights, int(0.75 * periods[0]) + 1)
     return seasonal
 
 
@@ -176,7 +180,7 @@ def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:
     trusted = ~(missing | bad)
     seasonal = seasonal_parts(x, trusted, periods)
     rows = np.arange(x.size)
-    a = x - seasonal.sum(axis=1)
+    a = x - total_season(seasonal)
     a = np.interp(rows, rows[trusted], a[trusted])
     period = periods[0] if periods else 1
     middle = running_median(a, 3)
@@ -188,4 +192,4 @@ def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:
     if missing.any() or bad.any():
         a = interpolate_rows(a, phi, np.ones(x.size), ~trusted)[0]
     scale = _local_scale(innovations(a, phi), trusted, period)
-    return SeriesModel(seasonal, np.where(bad & ~missing, x - seasonal.sum(axis=1) - mean, a), phi, mean, scale)
+    return SeriesModel(seasonal, np.where(bad & ~missing, x - total_season(seasonal) - mean, a), phi, mean, scale)

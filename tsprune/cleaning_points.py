@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.cleaning_levels import LevelBlock, find_level_blocks
-from tsprune.cleaning_model import SeriesModel, fit_model, seasonal_scale
+from tsprune.cleaning_model import SeriesModel, fit_model, seasonal_scale, total_season
 from tsprune.imputation import interpolate_rows
 from tsprune.kernels.patches import innovations, search_patches
 
@@ -77,12 +77,11 @@ def find_patches(
         model = fit_model(work, out, periods)
         least = _MATERIAL * seasonal_scale(np.where(out, _filled(model, out), work), period, robust=False)
         if turn == _ROUNDS - 1:
-            blocks = find_level_blocks(work, out, spikes, model, periods, longest, least)
+            blocks, model = find_level_blocks(work, out, spikes, model, periods, longest, least)
             if not blocks:
                 break
             for block in blocks:
                 work[block.start : block.stop] -= block.size
-            model = fit_model(work, out, periods)
     kept = _sure_beside_the_end(patches, model, missing)
     if len(kept) < len(patches):
         said = [*said, "the series ends in large steps that are left alone: only far larger spikes are changed"]
@@ -113,7 +112,7 @@ def _sure_beside_the_end(patches: list[Patch], model: SeriesModel, missing: Mask
 def _filled(model: SeriesModel, out: Mask) -> Floats:
     """The series of `model` (n_timepoints,) with the rows that are `out` filled."""
     a = interpolate_rows(np.where(out, 0.0, model.adjusted), model.phi, 1.0 / model.scale**2, out)[0]
-    return np.asarray(a + model.seasonal.sum(axis=1) + model.mean)
+    return np.asarray(a + total_season(model.seasonal) + model.mean)
 
 
 def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tuple[list[Patch], list[str]]:

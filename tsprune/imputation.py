@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels.long_gaps import solve_long_gap
-from tsprune.kernels.patches import solve_gap
+from tsprune.kernels.gaps import fill_gaps
 
 __all__ = ["interpolate_rows"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-_DENSE = 50  # rows; the time of the dense solver goes with the cube
 
 
 def interpolate_rows(a: Floats, phi: Floats, weights: Floats, rows: Mask) -> tuple[Floats, Floats]:
@@ -38,11 +35,6 @@ def interpolate_rows(a: Floats, phi: Floats, weights: Floats, rows: Mask) -> tup
     filled, standard_error : ndarrays of shape (n_timepoints,)
         The standard error is 0 where nothing was replaced.
     """
-    filled, variance = a.copy(), np.zeros(a.size)
-    places = np.flatnonzero(rows)
-    if places.size == 0:
-        return filled, variance
-    for group in np.split(places, np.flatnonzero(np.diff(places) >= phi.size) + 1):
-        solve = solve_gap if group.size <= _DENSE else solve_long_gap
-        filled[group], variance[group] = solve(filled, phi, weights, group)
+    filled = a.copy()
+    variance = fill_gaps(filled, phi, weights, np.flatnonzero(rows))
     return filled, np.sqrt(np.maximum(variance, 0.0))

@@ -67,6 +67,26 @@ def test_best_patches_find_the_best_of_all_lengths(seed: int) -> None:
         assert abs(z[start]) == pytest.approx(max(np.abs(every)), abs=1e-9)
 
 
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.integers(0, 30), st.integers(1, 40), st.sampled_from([1.0, -1.0]))
+def test_best_patches_of_some_rows_are_those_of_every_pair_of_ends(seed: int, low: int, size: int, back: float) -> None:
+    a = walk(seed, 40)
+    v = np.random.default_rng(seed + 1).uniform(0.2, 2.0, 40)
+    v[[5, 17]] = 0.0
+    e, sums = innovations(a, PHI), np.cumsum(PHI)
+    z, stop = np.zeros(40), np.zeros(40, np.int64)
+    best_patches(e, v, sums, low, low + size, 1, 12, 4.0, 0.5, back, z, stop)
+    for start in range(low, min(low + size, 40)):
+        best = 0.0
+        for end in range(start + 1, min(start + 12, 40) + 1):
+            xe, xx, free = patch_fit(e, v, *sums_of(e, v), sums, start, end, back)
+            evidence = xe / np.sqrt(xx) if xx > 0.0 else 0.0
+            fits = free - evidence**2 <= max(4.0, 0.1 * evidence**2) and abs(xe) >= 0.5 * xx
+            if v[start] > 0.0 and fits and abs(evidence) > abs(best):
+                best = evidence
+        assert z[start] == pytest.approx(best, abs=1e-8)
+
+
 @settings(deadline=None, max_examples=15)
 @given(SEEDS, st.integers(1, 8), st.integers(0, 40))
 @example(0, 3, 1)

@@ -108,13 +108,15 @@ def robust_autoregression(a: Floats, order: int, n_iterations: int) -> Floats:
     weights = np.ones(n)
     coefficients = np.zeros(order + 1)
     gram, right = np.empty((order + 1, order + 1)), np.empty(order + 1)
-    for _ in range(n_iterations):
+    for turn in range(n_iterations):
         _products(a, order, weights, a[order:], gram, right)
         lower = _factor(gram)
         coefficients = _solve(lower, right)
-        _products(a, order, weights, _errors(a, order, coefficients), gram, right)
-        coefficients += _solve(lower, right)
-        size = np.abs(_errors(a, order, coefficients))
+        errors = _errors(a, order, coefficients)
+        if turn == n_iterations - 1:
+            _products(a, order, weights, errors, gram, right)
+            return coefficients + _solve(lower, right)
+        size = np.abs(errors)
         spread = _MAD * np.median(size)
         if spread <= 0.0:
             break

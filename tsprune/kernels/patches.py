@@ -97,20 +97,53 @@ def best_patches(
     chi-square units) or a tenth of its own evidence: it must come back to where it left. Its size must be at least
     `least`.
     """
-    n = e.shape[0]
+    n, order = e.shape[0], sums.shape[0]
+    first, last = max(low, 0), min(high, n)
+    end = min(last + longest + order, n)  # nothing beyond has a say
     ve_sum, v_sum = np.zeros(n + 1), np.zeros(n + 1)
-    for t in range(n):
+    for t in range(first, end):
         ve_sum[t + 1] = ve_sum[t] + v[t] * e[t]
         v_sum[t + 1] = v_sum[t] + v[t]
-    for start in range(max(low, 0), min(high, n)):
+    top = sums[order - 1]
+    # behind a patch as long as the memory, its effect is `top` less what the step back makes of it, whatever its start
+    back_e, back_v, back_vv = np.zeros(n), np.zeros(n), np.zeros(n)
+    for stop in range(first + order - 1, end):
+        for t in range(stop, min(stop + order - 1, n)):
+            y = sums[t - stop]
+            back_e[stop] += v[t] * y * e[t]
+            back_v[stop] += v[t] * y
+            back_vv[stop] += v[t] * y * y
+    for start in range(first, last):
         z_best[start], stop_best[start] = 0.0, start + 1
         if v[start] <= 0.0:
             continue
+        middle = start + order - 1
+        head_e, head_v = 0.0, 0.0
+        for t in range(start, min(middle, n)):
+            x = sums[t - start]
+            head_e += v[t] * x * e[t]
+            head_v += v[t] * x * x
         for stop in range(start + shortest, min(start + longest, n) + 1):
-            xe, xx, free = patch_fit(e, v, ve_sum, v_sum, sums, start, stop, back)
-            if xx <= 0.0:
-                continue
-            z = xe / np.sqrt(xx)
+            if middle <= stop < n:
+                beyond = min(stop + order - 1, n)
+                ae = head_e + top * (ve_sum[beyond] - ve_sum[middle])
+                aa = head_v + top * top * (v_sum[beyond] - v_sum[middle])
+                be, ab, bb = back_e[stop], top * back_v[stop], back_vv[stop]
+                xe, xx = ae - back * be, aa - 2.0 * back * ab + bb
+                if xx <= 0.0:
+                    continue
+                z = xe / np.sqrt(xx)
+                if abs(z) <= abs(z_best[start]) or abs(xe) < least * xx:
+                    continue
+                free = v[start] * e[start] * e[start] + v[stop] * e[stop] * e[stop]
+                spread = aa * bb - ab * ab
+                if spread > 1e-6 * aa * bb:
+                    free = max(free, (bb * ae * ae - 2.0 * ab * ae * be + aa * be * be) / spread)
+            else:
+                xe, xx, free = patch_fit(e, v, ve_sum, v_sum, sums, start, stop, back)
+                if xx <= 0.0:
+                    continue
+                z = xe / np.sqrt(xx)
             if abs(z) > abs(z_best[start]) and abs(xe) >= least * xx and free - z * z <= max(misfit, 0.1 * z * z):
                 z_best[start], stop_best[start] = z, stop
 

@@ -6,9 +6,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["left_out_errors", "mean_of_cycle", "phase_medians", "smooth_cycles", "smooth_trend"]
+from tsprune.kernels.autoregression import median_of_seen
+from tsprune.kernels.hampel import running_median
+
+__all__ = ["left_out_errors", "mean_of_cycle", "phase_medians", "robust_weights", "smooth_cycles", "smooth_trend"]
 
 Floats = NDArray[np.float64]
+
+_MANY = 64
 
 
 @njit(cache=True)
@@ -137,6 +142,31 @@ def mean_of_cycle(x: Floats, period: int) -> Floats:
 
 
 @njit(cache=True)
+def robust_weights(remainder: Floats, trusted: NDArray[np.bool_], half_window: int, width: float) -> Floats:
+    """Return bisquare weights (n_timepoints,) of the remainder, 0 where it is not trusted.
+
+    They are 0 from `width` times the local typical size on: the median size in `half_window` rows to both sides, but at
+    least a fifth of that of all.
+    """
+    n = remainder.shape[0]
+    size = np.abs(remainder)
+    for t in range(n):
+        if not trusted[t]:
+            size[t] = np.nan
+    typical = median_of_seen(size)
+    local = running_median(size, half_window)
+    weights = np.zeros(n)
+    for t in range(n):
+        if not trusted[t]:
+            continue
+        usual = typical if np.isnan(local[t]) else local[t]
+        away = size[t] / (width * max(usual, 0.2 * typical + 1e-300))
+        if away < 1.0:
+            weights[t] = (1.0 - away * away) ** 2
+    return weights
+
+
+@njit(cache=True)
 def phase_medians(x: Floats, period: int) -> Floats:
     """Return the median of the finite values of every phase (period,); 0 where a phase has none."""
     n = x.shape[0]
@@ -150,6 +180,24 @@ def phase_medians(x: Floats, period: int) -> Floats:
 
 
 @njit(cache=True)
+def _sorted(values: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Return the order of some values (n_values,) and the values in it; few of them by insertion."""
+    size = values.size
+    if size > _MANY:
+        order = np.argsort(values)
+        return order, values[order]
+    order = np.arange(size)
+    values = values.copy()
+    for k in range(1, size):
+        value, j = values[k], k
+        while j > 0 and values[j - 1] > value:
+            values[j], order[j] = values[j - 1], order[j - 1]
+            j -= 1
+        values[j], order[j] = value, k
+    return order, values
+
+
+@njit(cache=True)
 def left_out_errors(x: Floats, period: int) -> Floats:
     """Return |value - median of its phase in the other cycles| (n_timepoints,); NaN without such a value."""
     n = x.shape[0]
@@ -160,8 +208,7 @@ def left_out_errors(x: Floats, period: int) -> Floats:
         size = rows.size
         if size < 2:
             continue
-        order = np.argsort(x[rows])
-        values = x[rows][order]
+        order, values = _sorted(x[rows])
         for place in range(size):
             # the median of the others: drop this place from the sorted values
             low, high = (size - 2) // 2, (size - 1) // 2

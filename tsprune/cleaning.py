@@ -21,8 +21,8 @@ from tsprune.cleaning_causal import CausalFilter, clean_causally
 from tsprune.cleaning_column import ColumnCleaning, clean_column
 from tsprune.cleaning_findings import list_changes, write_report
 from tsprune.cleaning_stamps import settle_stamps
+from tsprune.containers import for_output, give_back
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
-from tsprune.pruners.series_transformer import _give_back as give_back
 from tsprune.time_grid import TimeGrid
 from tsprune.validation import SeriesInput, read_series
 
@@ -275,8 +275,9 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
                 x[rows[~inside] - last - 1] = series.values[~inside, k]
                 out[~inside, k] = self._continue(k, x)[rows[~inside] - last - 1]
         if spread is None:
-            return give_back(series, out, X)
-        return read_series(X.reset_index(drop=True), name="X").restore(out[spread]).set_axis(X.index, axis=0)
+            return for_output(self, give_back(series, out, X))
+        result = read_series(X.reset_index(drop=True), name="X").restore(out[spread]).set_axis(X.index, axis=0)
+        return for_output(self, result)
 
     def inverse_transform(self, X: Any, *, time: Any = None) -> Any:
         """Put level shifts that were kept back into `X`, a cleaned series or a forecast of one.

@@ -34,6 +34,7 @@ _MAD = 1.4826  # makes the median absolute deviation of a normal variable its st
 _STL_BISQUARE = 6.0  # Cleveland et al., J. Official Statistics 6 (1990) 3-73, section 2.4
 _CYCLES = 7  # half-window of the seasonal smoother, in cycles
 _MAX_ORDER = 6
+_SMALLEST = 1e-140  # standard deviation: its square, and 1 over that, are still numbers
 _SEASON_GAIN = 0.1  # a longer season must take off this share of the typical remainder, out of sample
 
 
@@ -171,7 +172,7 @@ def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
     local = _MAD * running_median(size / by_phase, max(2 * period, 30))
     local = np.where(np.isnan(local), typical, local)
     floor = 1e-2 * float(np.std(e[judged])) if judged.any() else 0.0
-    return np.maximum(by_phase * np.maximum(local, 0.25 * typical), max(floor, 1e-300))
+    return np.maximum(by_phase * np.maximum(local, 0.25 * typical), max(floor, _SMALLEST))
 
 
 def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:

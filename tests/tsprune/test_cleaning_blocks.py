@@ -70,7 +70,7 @@ def test_spikes_at_both_ends_of_a_plateau_make_no_block() -> None:
     spikes = nothing.copy()
     spikes[[220, 310]] = True
     model = fit_model(x, spikes, ())
-    assert find_level_blocks(x, spikes, spikes, model, (), 6, 1.0) [0] == []
+    assert find_level_blocks(x, spikes, spikes, model, (), 6, 1.0)[0] == []
 
 
 def test_a_climb_in_several_steps_at_the_end_protects_spikes() -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import narwhals.stable.v2 as nw
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from tsprune.containers import for_output, give_back
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.fitted_columns import check_columns, refuse_times_as_values
 from tsprune.time_grid import TimeGrid
@@ -148,9 +147,10 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         series = self._read(X, time, reset=False)
         if self._is_identity():
-            return _give_back(series, series.values, X)
+            return for_output(self, give_back(series, series.values, X))
         rows = self._positions(series, self._table, "fitted")
-        return _give_back(series, self._prune(series.values / self._units, rows) * self._units, X)
+        pruned = self._prune(series.values / self._units, rows) * self._units
+        return for_output(self, give_back(series, pruned, X))
 
     def fit_transform(self, X: Any, y: Any = None, *, time: Any = None) -> Any:
         """Fit and return the series without what was pruned; see `fit` and `transform`."""
@@ -180,12 +180,12 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         series = self._read(X, time, reset=None)
         if self._is_identity():
-            return _give_back(series, series.values, X)
+            return give_back(series, series.values, X)
         expected = np.full_like(self._table, np.nan)
         if series.time is None:
             expected[self._rows] = self._prune(self._table[self._rows], self._rows)
         rows = self._positions(series, expected, "pruned")
-        return _give_back(series, self._restore(series.values / self._units, rows) * self._units, X)
+        return give_back(series, self._restore(series.values / self._units, rows) * self._units, X)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the columns that `transform` gives back, the time column included.
@@ -305,29 +305,3 @@ def _on_grid(values: Floats, rows: Integers, n_positions: int) -> Floats:
     table = np.full((n_positions, values.shape[1]), np.nan)
     table[rows] = values
     return table
-
-
-def _give_back(series: SeriesInput, values: Floats, X: Any) -> Any:
-    """Return `values` (m, k) in the container of `X`, with its column order, float types, and nulls of polars."""
-    if series.kind == "numpy":
-        dtype = getattr(np.asarray(X), "dtype", values.dtype)
-        return series.restore(values.astype(dtype if dtype.kind == "f" else np.float64))
-    result = series.restore(values)
-    if series.kind == "pandas_series":
-        return result.astype(X.dtype) if pd.api.types.is_float_dtype(X.dtype) else result
-    if series.kind == "pandas_frame":
-        kinds = {name: X[name].dtype for name in X.columns if pd.api.types.is_float_dtype(X[name].dtype)}
-        return result[list(X.columns)].astype(kinds)
-    if series.kind == "polars_series":
-        kind = nw.from_native(X, series_only=True).dtype
-        column, given = nw.from_native(result, series_only=True), nw.from_native(X, series_only=True)
-        column = column.cast(kind) if kind.is_float() else column
-        holes = given.is_null()
-        return (column.zip_with(~holes, given.cast(column.dtype)) if holes.any() else column).to_native()
-    frame, given = nw.from_native(result).select(list(X.columns)), nw.from_native(X)
-    columns = []
-    for name, kind in given.schema.items():
-        column = frame[name].cast(kind) if kind.is_float() else frame[name]
-        holes = given[name].is_null()
-        columns.append(column.zip_with(~holes, given[name].cast(column.dtype)) if holes.any() else column)
-    return frame.with_columns(columns).to_native()

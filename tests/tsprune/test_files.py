@@ -128,3 +128,26 @@ def test_numbers_spoilt_by_a_cell_are_not_left_out_in_silence(tmp_path: Path) ->
     with pytest.raises(InputFileError, match=r"column 'a' .* got 'n/v' at row 1"):
         read_series_file(path, None, None)
     assert list(read_series_file(path, None, ["b"]).columns) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stamps"),
+    [
+        ("when", ["31.12.2023 23:00", "01.01.2024 00:00"]),
+        ("x", ["12/31/2023", "1/1/2024"]),
+        ("date", ["Dec 31", "Jan 1"]),
+    ],
+)
+def test_stamps_in_another_notation_are_refused_instead_of_left_out(
+    tmp_path: Path, name: str, stamps: list[str]
+) -> None:
+    path = tmp_path / "x.csv"
+    pd.DataFrame({name: stamps, "y": [1.0, 2.0]}).to_csv(path, index=False)
+    with pytest.raises(InputFileError, match=f"'{name}' of x.csv must hold ISO 8601 stamps"):
+        read_series_file(path, None, None)
+
+
+def test_a_first_column_of_names_is_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    pd.DataFrame({"host": ["web-1", "10.0.0.1:80"], "y": [1.0, 2.0]}).to_csv(path, index=False)
+    assert list(read_series_file(path, None, None).columns) == ["y"]

@@ -18,6 +18,8 @@ from tsprune.exceptions import PruningError
 __all__ = ["InputFileError", "dumps", "read_series_file", "read_table_file", "to_json_value", "write_table_file"]
 
 _READABLE = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
+_TIME_NAMES = ("time", "ds", "date", "datetime", "timestamp", "t")
+_LIKE_A_DATE = r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b"  # 31.12.2023, 12/31/2023 23:00
 _WRITABLE = (".csv", ".parquet", ".pq", ".json")
 
 
@@ -95,7 +97,7 @@ def read_series_file(path: Path, time: str | None, columns: list[str] | None) ->
     Raises
     ------
     InputFileError
-        A column is missing, or there is no column of numbers.
+        A column is missing, there is no column of numbers, or the first column holds stamps that are not ISO 8601.
     """
     frame = read_table_file(path)
     wanted = [*([time] if time else []), *(columns or [])]
@@ -104,7 +106,7 @@ def read_series_file(path: Path, time: str | None, columns: list[str] | None) ->
         raise InputFileError(
             f"column {unknown[0]!r} must be in {path.name}, got columns {list(map(str, frame.columns))[:12]}."
         )
-    time = time or _guess_time(frame)
+    time = time or _guess_time(frame, path.name)
     if time is not None:
         frame = frame.set_index(_stamps(frame[time], path.name))
     if columns:
@@ -131,18 +133,27 @@ def _refuse_spoilt_numbers(column: pd.Series, file: str) -> None:
         )
 
 
-def _guess_time(frame: pd.DataFrame) -> str | None:
-    """Return the first column if it holds stamps, or is named like a time; else None."""
+def _guess_time(frame: pd.DataFrame, file: str) -> str | None:
+    """Return the first column if it holds stamps, or is named like a time; else None.
+
+    Stamps in another notation are an error: left out, the rows would be counted in silence.
+    """
     first = frame.columns[0]
     column = frame[first]
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return str(first)
     if pd.api.types.is_numeric_dtype(column.dtype):
-        named = str(first).lower() in ("time", "ds", "date", "datetime", "timestamp", "t")
-        return str(first) if named and frame.shape[1] > 1 and pd.api.types.is_integer_dtype(column.dtype) else None
+        is_time = str(first).lower() in _TIME_NAMES and pd.api.types.is_integer_dtype(column.dtype)
+        return str(first) if is_time and frame.shape[1] > 1 else None
     try:
         pd.to_datetime(column.head(20), format="ISO8601")
     except (ValueError, TypeError):
+        texts = column.head(20).dropna().astype(str)
+        if str(first).lower() in _TIME_NAMES or texts.str.match(_LIKE_A_DATE).all():
+            raise InputFileError(
+                f"time column {str(first)!r} of {file} must hold ISO 8601 stamps such as 2024-01-31T12:00:00, got "
+                f"{column.iloc[0]!r} at row 0; convert it, or drop the column if rows are to be counted."
+            ) from None
         return None
     return str(first)
 

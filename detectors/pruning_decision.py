@@ -233,7 +233,7 @@ def _sub_basis(basis: RankBasis, names: NDArray[np.intp]) -> RankBasis:
     """The functions of some features."""
     if len(names) == basis.n_features:
         return basis
-    parts = (basis.functions[:, names], basis.kurtosis[:, names], basis.skewness[names], basis.active[:, names])
+    parts = (basis.functions[:, names], basis.kurtosis[:, names], basis.skewness[:, names], basis.active[:, names])
     return RankBasis(*parts)
 
 

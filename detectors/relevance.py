@@ -31,7 +31,7 @@ Mask = NDArray[np.bool_]
 
 KURTOSIS_LIMIT = 30.0  # beyond, a function lives on so few rows that the gamma law is too light for its tail
 _TIE_SHARE = 1e-3  # a function that keeps less of its square after orthogonalisation is a multiple of the others
-_SKEWNESS_LEAST = 0.5  # a level with smaller skewness is treated as symmetric: nothing changes in any tail
+_SKEWNESS_LEAST = 0.02  # a function with smaller skewness is symmetric but for rounding
 _BLOCK = 256  # features per block of products: bounds the memory, changes no result
 _NO_EDGE = np.inf
 
@@ -47,8 +47,8 @@ class RankBasis:
         norm 1 and orthogonal within a feature, or all 0 where a feature has no such function.
     kurtosis : ndarray of shape (n_functions, n_features)
         Excess kurtosis of each function.
-    skewness : ndarray of shape (n_features,)
-        Skewness of the level; 0 without ties, large for a column that is nearly always the same.
+    skewness : ndarray of shape (n_functions, n_features)
+        Skewness of each function: of the level 0 without ties, and large for a column that is nearly always the same.
     active : ndarray of bool of shape (n_functions, n_features)
         False for the functions that are all 0.
     """
@@ -113,13 +113,13 @@ def rank_basis(X: Floats) -> RankBasis:
     n_functions = 3 if np.isnan(X).any() else 2
     functions = np.zeros((n_functions, n_features, n_rows), dtype=np.float32)
     kurtosis = np.zeros((n_functions, n_features))
-    skewness = np.zeros(n_features)
+    skewness = np.zeros((n_functions, n_features))
     for first in range(0, n_features, _BLOCK):
         made = _column_functions(np.ascontiguousarray(X[:, first : first + _BLOCK].T), n_functions)
         for number, function in enumerate(made):
             functions[number, first : first + _BLOCK] = function
             kurtosis[number, first : first + _BLOCK] = _kurtosis(function)
-        skewness[first : first + _BLOCK] = (made[0] ** 3).sum(axis=1) * np.sqrt(n_rows)
+            skewness[number, first : first + _BLOCK] = _skewness(function)
     skewness[np.abs(skewness) < _SKEWNESS_LEAST] = 0.0
     active = np.abs(functions).max(axis=2, initial=0.0) > 0
     return RankBasis(functions, np.where(active, kurtosis, 0.0), skewness, active)
@@ -160,6 +160,11 @@ def _kurtosis(functions: Floats) -> Floats:
     return np.asarray(np.einsum("ij,ij->i", squares, squares) * functions.shape[1] - 3.0)
 
 
+def _skewness(functions: Floats) -> Floats:
+    """Skewness (n_features,) of centred functions (n_features, n_rows) of norm 1."""
+    return np.asarray(np.einsum("ij,ij->i", functions * functions, functions) * np.sqrt(functions.shape[1]))
+
+
 def gamma_log_p(total: Floats, mean: Floats, variance: Floats) -> Floats:
     """Logarithm of the upper tail of the gamma law with given mean and variance at `total` (n,)."""
     variance = np.maximum(variance, 1e-12)
@@ -182,7 +187,7 @@ def _moments(basis: RankBasis, i: NDArray[np.int64], j: NDArray[np.int64]) -> tu
             one, other = i[both], j[both]
             r = np.einsum("ij,ij->i", basis.functions[f, one], basis.functions[g, other]).astype(np.float64)
             excess = basis.kurtosis[f, one] * basis.kurtosis[g, other] / basis.n_rows
-            skew = basis.skewness[one] * basis.skewness[other] / root if f == g == 0 else np.zeros(len(both))
+            skew = basis.skewness[f, one] * basis.skewness[g, other] / root
             total[both] += normal_scales(root * r, skew) ** 2
             mean[both] += 1.0
             variance[both] += np.maximum(2.0 + _left(excess, skew), 0.5)
@@ -277,9 +282,7 @@ def association_log_p(basis: RankBasis, values: Floats) -> Floats:
         for g in np.flatnonzero(other.active[:, 0]):
             r = (basis.functions[f] @ other.functions[g, 0]).astype(np.float64)
             both = basis.active[f]
-            skew = np.zeros(basis.n_features)
-            if f == 0:
-                skew = basis.skewness * float((other.functions[g, 0].astype(np.float64) ** 3).sum())
+            skew = basis.skewness[f] * other.skewness[g, 0] / np.sqrt(basis.n_rows - 1.0)
             total += np.where(both, normal_scales(np.sqrt(basis.n_rows - 1.0) * r, skew) ** 2, 0.0)
             mean += both
             excess = _left(basis.kurtosis[f] * other.kurtosis[g, 0] / basis.n_rows, skew)

@@ -2,9 +2,10 @@
 
 A pair statistic is T = (n - 1) * sum of squared correlations over the pairs of functions of two features. Under
 permutation of the rows of one of them its mean is the number of function pairs and its variance the sum of
-``2 + k_a * k_b / n`` (k = excess kurtosis of a function); a gamma law with those two moments is its null. Between rare
-columns (words, flags) a correlation is no symmetric quantity: they meet in too many rows more easily than in too few.
-Before it is squared, it is brought to the normal scale as if it were a Poisson count of the same skewness.
+``2 + k_a * k_b / n`` (k = excess kurtosis of a function); a gamma law with those two moments is its null. Between skew
+functions a correlation is no symmetric quantity: two rare columns (words, flags), or the extremes of any two columns,
+meet in too many rows more easily than in too few. Before it is squared, it is brought to the normal scale as if it were
+a Poisson count of the same skewness.
 """
 
 from __future__ import annotations
@@ -82,11 +83,10 @@ def gather_pairs(
     """Best partner of each feature of a block, and all strong pairs.
 
     `products` (n_functions, n_block, n_functions, n_columns) holds correlations of the functions of features
-    ``first .. first + n_block - 1`` with those of the features `columns` (n_columns,), ascending; `kurtosis` is
-    (n_functions, n_features), `skewness` (n_features,) that of the first function, `active` and `partners`
-    (n_functions, n_features) tell which functions exist and which may be a partner's. Returns best (n_block,) =
-    approximate minus log p, partner (n_block,), and the strong pairs as rows (feature, partner) with their approximate
-    minus log p; a pair is strong from `strong` on.
+    ``first .. first + n_block - 1`` with those of the features `columns` (n_columns,), ascending; `kurtosis` and
+    `skewness` are (n_functions, n_features), `active` and `partners` (n_functions, n_features) tell which functions
+    exist and which may be a partner's. Returns best (n_block,) = approximate minus log p, partner (n_block,), and the
+    strong pairs as rows (feature, partner) with their approximate minus log p; a pair is strong from `strong` on.
     """
     n_functions, n_block, _, n_columns = products.shape
     root = math.sqrt(n_rows - 1.0)
@@ -103,6 +103,7 @@ def gather_pairs(
             total = 0.0
             mean = 0.0
             variance = 0.0
+            is_skew = False
             for f in range(n_functions):
                 if not active[f, i]:
                     continue
@@ -111,17 +112,29 @@ def gather_pairs(
                         continue
                     z = root * float(products[f, b, g, c])
                     excess = kurtosis[f, i] * kurtosis[g, j] / n_rows
-                    if f == 0 and g == 0:
-                        skew = skewness[i] * skewness[j] / root
-                        z = normal_scale(z, skew)
-                        if skew != 0.0:  # the residual has taken that part of the kurtosis away
-                            excess = max(excess - skew * skew, 0.0)
+                    skew = skewness[f, i] * skewness[g, j] / root
+                    if skew != 0.0:  # the residual takes that part of the kurtosis away
+                        excess = max(excess - skew * skew, 0.0)
+                        is_skew = True
                     total += z * z
                     mean += 1.0
                     variance += max(0.5, 2.0 + excess)
             if mean == 0.0:
                 continue
             shape = mean * mean / variance
+            if is_skew:
+                # at most twice the square: a pair that even then is neither the best nor strong is let go
+                if shape >= 1.0 and 2.0 * total * mean / variance < min(best[b], strong):
+                    continue
+                total = 0.0
+                for f in range(n_functions):
+                    if not active[f, i]:
+                        continue
+                    for g in range(n_functions):
+                        if partners[g, j]:
+                            skew = skewness[f, i] * skewness[g, j] / root
+                            z = normal_scale(root * float(products[f, b, g, c]), skew)
+                            total += z * z
             x = total * mean / variance
             value = x - (shape - 1.0) * math.log(max(x, 1.0)) + math.lgamma(shape) if x > 1.0 + shape else 0.0
             if value > best[b]:

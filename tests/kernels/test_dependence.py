@@ -67,7 +67,7 @@ def test_a_feature_without_functions_has_no_partner() -> None:
     active = np.array([[True, False]])
     columns = np.arange(2)
     best, partner, edges, weights = gather_pairs(
-        products, np.zeros((1, 2)), np.zeros(2), active, active, columns, 0, 10, 1.0
+        products, np.zeros((1, 2)), np.zeros((1, 2)), active, active, columns, 0, 10, 1.0
     )
     assert partner.tolist() == [-1, -1]
     assert np.isneginf(best).all()

@@ -44,13 +44,10 @@ def excess_kurtosis(function):
     return len(function) * sum(function**4) - 3.0
 
 
-def level_skewness(column):
-    """Skewness of the level of a column; 0 where it is small."""
-    level = functions(column)[0]
-    if level is None:
-        return 0.0
-    skewness = math.sqrt(len(column)) * sum(level**3)
-    return skewness if abs(skewness) >= 0.5 else 0.0
+def function_skewness(function):
+    """Skewness of a function; 0 where it is symmetric but for rounding."""
+    skewness = math.sqrt(len(function)) * sum(function**3)
+    return skewness if abs(skewness) >= 0.02 else 0.0
 
 
 def poisson_residual(z, skewness):
@@ -69,12 +66,11 @@ def pair_moments(one, other):
     """Statistic, null mean and null variance of a pair of columns."""
     n = len(one)
     total = mean = variance = 0.0
-    for first, f in enumerate(functions(one)):
-        for second, g in enumerate(functions(other)):
+    for f in functions(one):
+        for g in functions(other):
             if f is None or g is None:
                 continue
-            both_levels = first == second == 0
-            skewness = level_skewness(one) * level_skewness(other) / math.sqrt(n - 1) if both_levels else 0.0
+            skewness = function_skewness(f) * function_skewness(g) / math.sqrt(n - 1)
             total += poisson_residual(math.sqrt(n - 1) * sum(f * g), skewness) ** 2
             mean += 1.0
             excess = excess_kurtosis(f) * excess_kurtosis(g) / n

@@ -7,7 +7,7 @@ import pytest
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from detectors import PrunedOneClassSVM
+from detectors import PrunedIsolationForest, PrunedOneClassSVM
 from detectors.exceptions import InvalidParameterError
 from detectors.model_pruning.fidelity import rank_correlation
 
@@ -94,3 +94,11 @@ def test_threads_change_no_bit(table):
 def test_parameters(table, name, value):
     with pytest.raises(InvalidParameterError, match=name):
         PrunedOneClassSVM().set_params(**{name: value}).fit(table)
+
+
+@pytest.mark.parametrize("make", [PrunedOneClassSVM, PrunedIsolationForest])
+def test_weights_whose_sum_is_no_number_are_refused(make):
+    """libsvm wrote beyond its arrays and killed the process."""
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(InvalidParameterError, match="sum of sample_weight must be finite"):
+        make().fit(X, sample_weight=np.full(50, 1e308))

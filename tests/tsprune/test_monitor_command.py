@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +123,45 @@ def test_sigterm_ends_a_follower_gracefully(tmp_path: Path) -> None:
         stdout, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert json.loads(stdout)["readings"] == 200
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE run SET monitor = NULL",
+        "UPDATE run SET monitor = CAST('{\"x\": 1}' AS BLOB)",
+        "UPDATE run SET monitor = substr(monitor, 1, 100)",
+        "UPDATE run SET progress = '{'",
+        "UPDATE run SET progress = '{\"later_idea\": 1}'",
+        "UPDATE run SET options = 'null'",
+        "DROP TABLE run",
+    ],
+)
+def test_a_state_that_was_altered_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    source = write_lines(tmp_path / "in", 30)
+    words = arguments(tmp_path, source, "--prime", "20")
+    assert inside(capsys, *words)[0] == 0
+    output = (tmp_path / "out.jsonl").read_bytes()
+    with closing(sqlite3.connect(tmp_path / "state")) as connection, connection:
+        connection.execute(damage)
+    status, _, told = inside(capsys, *words)
+    assert status == 2
+    assert "damaged" in told
+    assert told.count("\n") == 1
+    assert (tmp_path / "out.jsonl").read_bytes() == output
+
+
+def test_a_byte_order_mark_before_the_first_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_lines(tmp_path / "in", 30)
+    source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes())
+    status, stdout, _ = inside(capsys, *arguments(tmp_path, source, "--prime", "20", "--json"))
+    assert status == 0
+    assert json.loads(stdout)["readings"] == 10
+
+
+def test_too_few_lines_to_learn_from_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_lines(tmp_path / "in", 30)
+    _, _, told = inside(capsys, *arguments(tmp_path, source))
+    assert "0 readings of 30 accepted lines, still learning from the first 500" in told

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tsprune.exceptions import PruningError
 
 __all__ = ["InputFileError", "dumps", "read_series_file", "read_table_file", "to_json_value", "write_table_file"]
 
+_TIME_NAMES = ("time", "ds", "date", "datetime", "timestamp", "t")
+_DATE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)|\d{1,2}[ -][A-Za-z]{3,9}[ -,]+\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
 _READABLE = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
 _WRITABLE = (".csv", ".parquet", ".pq", ".json")
 
@@ -54,7 +57,7 @@ def read_table_file(path: Path) -> pd.DataFrame:
             frame = _read_csv(path)
     except ImportError as error:
         raise InputFileError("Parquet needs pyarrow: `pip install 'tsprune[parquet]'`.") from error
-    except (ValueError, OSError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' parser errors are ValueErrors
         raise InputFileError(f"{path.name} must hold a table, got: {str(error).splitlines()[0]}") from error
     if frame.empty:
         raise InputFileError(f"{path.name} must have at least one row and one column, got shape {frame.shape}.")
@@ -105,6 +108,8 @@ def read_series_file(path: Path, time: str | None, columns: list[str] | None) ->
             f"column {unknown[0]!r} must be in {path.name}, got columns {list(map(str, frame.columns))[:12]}."
         )
     time = time or _guess_time(frame)
+    if time is None and str(frame.columns[0]) not in (columns or []):
+        _refuse_unread_stamps(frame.iloc[:, 0], path.name)
     if time is not None:
         frame = frame.set_index(_stamps(frame[time], path.name))
     if columns:
@@ -131,6 +136,21 @@ def _refuse_spoilt_numbers(column: pd.Series, file: str) -> None:
         )
 
 
+def _refuse_unread_stamps(column: pd.Series, file: str) -> None:
+    """Raise if a first column that was not taken for times looks like some: rows would be counted in silence."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        looks = str(column.name).lower() in _TIME_NAMES[:-1] and pd.api.types.is_float_dtype(column.dtype)
+    else:
+        cells = column.dropna().astype(str).str.strip()
+        looks = str(column.name).lower() in _TIME_NAMES or (len(cells) > 0 and cells.str.contains(_DATE).mean() > 0.5)
+    if looks:
+        raise InputFileError(
+            f"the first column of {file}, {str(column.name)!r}, looks like times that cannot be read, got "
+            f"{column.dropna().astype(str).tolist()[:2]}; write ISO 8601 stamps of one zone or integers, name another "
+            "column with --time, or drop it to count rows."
+        )
+
+
 def _guess_time(frame: pd.DataFrame) -> str | None:
     """Return the first column if it holds stamps, or is named like a time; else None."""
     first = frame.columns[0]
@@ -138,7 +158,7 @@ def _guess_time(frame: pd.DataFrame) -> str | None:
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return str(first)
     if pd.api.types.is_numeric_dtype(column.dtype):
-        named = str(first).lower() in ("time", "ds", "date", "datetime", "timestamp", "t")
+        named = str(first).lower() in _TIME_NAMES
         return str(first) if named and frame.shape[1] > 1 and pd.api.types.is_integer_dtype(column.dtype) else None
     try:
         pd.to_datetime(column.head(20), format="ISO8601")
@@ -156,7 +176,7 @@ def _stamps(column: pd.Series, name: str) -> pd.Index:
         return index
     try:
         return pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601"), name=column.name)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputFileError(
             f"time column {column.name!r} of {name} must hold ISO 8601 stamps of one zone, got: {error}"
         ) from error

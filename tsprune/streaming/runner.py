@@ -8,6 +8,7 @@ transaction counts.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
@@ -190,7 +191,8 @@ class MonitorRun:
     def _take(self, line: Line, out: BinaryIO) -> None:
         progress = self.progress
         try:
-            record = parse_line(line.text, self._names, adopt=self.monitor.new_metrics == "adopt")
+            text = line.text if progress.lines else line.text.removeprefix(codecs.BOM_UTF8)
+            record = parse_line(text, self._names, adopt=self.monitor.new_metrics == "adopt")
             self._check_order(record.time)
         except InvalidRecordError as error:
             if not self.skip:
@@ -284,14 +286,21 @@ class MonitorRun:
                 f"{options.get(differing[0])!r}, is {self.options.get(differing[0])!r}; use those, or another state."
             )
         self.source.check(self.progress)
-        kept = json.loads(blob) if blob.startswith(b"{") else None
-        if kept is None:
+        if not blob.startswith(b"{"):
             self.monitor, self._primed = StreamMonitor.from_bytes(blob), True
             self._names, self._last = self.monitor.names_, self.monitor.last_time_
             return
-        self._names = None if kept["names"] is None else tuple(kept["names"])
-        for moment, values in kept["history"]:
-            self._history.append(Record(moment, "", {name: math.nan if v is None else v for name, v in values.items()}))
+        try:
+            kept = json.loads(blob)
+            self._names = None if kept["names"] is None else tuple(kept["names"])
+            for moment, values in kept["history"]:
+                found = {name: math.nan if value is None else value for name, value in values.items()}
+                self._history.append(Record(moment, "", found))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoredStateError(
+                f"the state {str(self.journal.path)!r} is damaged: its history cannot be read ({error!r}); restore a "
+                "copy, or remove it to start over."
+            ) from None
         self._last = self._history[-1].time if self._history else None
 
     def _open_output(self) -> BinaryIO:

@@ -102,3 +102,18 @@ def test_weights_whose_sum_is_no_number_are_refused(make):
     X = np.random.default_rng(0).normal(size=(50, 2))
     with pytest.raises(InvalidParameterError, match="sum of sample_weight must be finite"):
         make().fit(X, sample_weight=np.full(50, 1e308))
+
+
+def test_weights_never_run_over_where_nu_is_one():
+    """What rounding left of the sum was written beyond libsvm's arrays, one time in two."""
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(200, 2)), rng.exponential(size=200)
+    model = PrunedOneClassSVM(nu=1.0, prune_features=False, prune_support_vectors=False).fit(X, sample_weight=weights)
+    nu, left = model.detector_.nu, 0.0
+    for weight in weights:
+        left += weight * nu
+    for weight in weights[:-1]:
+        left -= min(weight, left)
+    assert left <= weights[-1]
+    assert 1.0 - 1e-12 < nu < 1.0
+    assert np.allclose(model.detector_.dual_coef_, weights[model.detector_.support_], rtol=1e-9)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
@@ -148,9 +149,17 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         series = self._read(X, time, reset=False)
         if self._is_identity():
-            return _give_back(series, series.values, X)
-        rows = self._positions(series, self._table, "fitted")
-        return _give_back(series, self._prune(series.values / self._units, rows) * self._units, X)
+            values = series.values
+        else:
+            rows = self._positions(series, self._table, "fitted")
+            values = self._prune(series.values / self._units, rows) * self._units
+        result = _give_back(series, values, X)
+        # scikit-learn cannot make a frame of polars from a series of pandas
+        return result.to_frame() if series.kind == "pandas_series" and self._gives_polars() else result
+
+    def _gives_polars(self) -> bool:
+        """True after ``set_output(transform="polars")``, or where the configuration says so."""
+        return bool(_get_output_config("transform", self)["dense"] == "polars")
 
     def fit_transform(self, X: Any, y: Any = None, *, time: Any = None) -> Any:
         """Fit and return the series without what was pruned; see `fit` and `transform`."""

@@ -6,7 +6,10 @@ All domain errors are `ValueError`s, so code that catches those keeps working.
 
 from __future__ import annotations
 
-__all__ = ["GuardError", "InvalidParameterError", "InvalidTableError", "PruningError", "StoredModelError"]
+__all__ = [
+    "GuardError", "InvalidParameterError", "InvalidTableError", "PruningError", "StoredModelError",
+    "UnwritablePathError",
+]  # fmt: skip
 
 
 class PruningError(ValueError):
@@ -27,3 +30,7 @@ class GuardError(PruningError):
 
 class StoredModelError(PruningError):
     """A saved model is corrupted, foreign, or of an unknown format version."""
+
+
+class UnwritablePathError(PruningError, OSError):
+    """Nothing can be saved at a path: a folder or a device is there, or its folder is not."""

@@ -207,7 +207,7 @@ class PrunedOneClassSVM(CompiledDetector):
         rng = check_random_state(self.random_state)
         figures: dict[str, Any] = {}
         if self.max_fit_rows is None or len(X) <= self.max_fit_rows:
-            self.detector_ = self._make_engine().fit(X, sample_weight=sample_weight)
+            self.detector_ = _fitted(self._make_engine(), X, sample_weight)
             expansion = _expansion(self.detector_)
             self._own_offset_ = float(np.ravel(self.detector_.offset_)[0])
         else:
@@ -237,7 +237,7 @@ class PrunedOneClassSVM(CompiledDetector):
             halves = []
             for rows in (order[:size], order[size : 2 * size]):
                 machine = OneClassSVM(**engine.get_params())
-                halves.append(machine.fit(X[rows], sample_weight=None if weights is None else weights[rows]))
+                halves.append(_fitted(machine, X[rows], None if weights is None else weights[rows]))
             one, two = (_expansion(machine) for machine in halves)
             r = rank_correlation(one.scores(judged), two.scores(judged))
             reliability = 2.0 * r / (1.0 + r) if r > 0 else 0.0
@@ -287,6 +287,17 @@ class PrunedOneClassSVM(CompiledDetector):
             raise ValueError(f"vectors of shape {vectors.shape} do not fit")
         names = ("intercept", "kernel", "gamma", "coef0", "degree")
         self._install(Expansion(vectors, weights, *(manifest[name] for name in names)))
+
+
+def _fitted(machine: OneClassSVM, X: Floats, weights: Floats | None) -> OneClassSVM:
+    """Fit a machine on `X` (n_rows, n_features) with `weights` (n_rows,).
+
+    libsvm hands out nu times the sum of the weights row by row until nothing is left; where `nu` is 1, what rounding
+    leaves is written beyond its arrays. So nu stays below 1 by the rounding of such a sum.
+    """
+    if weights is not None:
+        machine.set_params(nu=min(machine.nu, 1.0 - 4 * len(X) * float(np.finfo(np.float64).eps)))
+    return machine.fit(X, sample_weight=weights)
 
 
 def _expansion(machine: Any) -> Expansion:

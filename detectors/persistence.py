@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.atomic_file import replace_file
 from detectors.exceptions import StoredModelError
 
 __all__ = ["pack", "read_model", "unpack", "write_model"]
@@ -148,16 +147,7 @@ def write_model(path: Any, kind: str, manifest: Mapping[str, Any], arrays: Mappi
     kind, manifest, arrays
         As for `pack`.
     """
-    target = Path(path)
-    stored = pack(kind, manifest, arrays)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(stored)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_file(path, pack(kind, manifest, arrays))
 
 
 def read_model(path: Any, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

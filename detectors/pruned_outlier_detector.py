@@ -22,7 +22,7 @@ from detectors.explanation import occlusion_shares, shares
 from detectors.feature_reports import mask_report, renamed_report
 from detectors.parameters import Rules, check_parameters
 from detectors.report import PruningReport
-from detectors.tables import is_sparse, usual_row
+from detectors.tables import is_sparse, refuse_lazy, usual_row
 
 __all__: list[str] = []
 
@@ -240,6 +240,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         """Check a table at the door: float64 (n_rows, n_features), NaN and sparse as the engine takes them."""
+        refuse_lazy(X)
         tags = get_tags(self).input_tags
         return validate_data(
             self,
@@ -328,5 +329,10 @@ def _checked_weights(sample_weight: Any, X: Any) -> Floats:
         raise InvalidParameterError(
             f"sample_weight must hold {n_rows} finite non-negative numbers that are not all zero (weights of zero "
             f"leave no row), got an array of shape {weights.shape}."
+        )
+    if weights.max() > np.finfo(np.float64).max / (2 * n_rows):  # libsvm writes past its arrays if the sum is none
+        raise InvalidParameterError(
+            f"the sum of sample_weight must be finite, got weights up to {weights.max():.3g} for {n_rows} rows; divide "
+            "them by their largest."
         )
     return weights

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from detectors.exceptions import InvalidTableError
 
-__all__ = ["check_magnitude", "constant_columns", "dense", "is_sparse", "reach", "usual_row"]
+__all__ = ["check_magnitude", "constant_columns", "dense", "is_sparse", "reach", "refuse_lazy", "usual_row"]
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +18,12 @@ Floats = NDArray[np.float64]
 def is_sparse(X: Any) -> bool:
     """True for SciPy's sparse matrices and arrays."""
     return bool(sparse.issparse(X))
+
+
+def refuse_lazy(X: Any) -> None:
+    """Raise for a lazy frame, of which numpy would make an array of one object."""
+    if type(X).__name__ == "LazyFrame":
+        raise InvalidTableError(f"X must be eager, got a {type(X).__module__}.LazyFrame; call `.collect()` first.")
 
 
 def dense(X: Any) -> Floats:

@@ -57,7 +57,13 @@ def read_time(time: Any, n_timepoints: int, *, where: str = "time") -> tuple[Int
         )
     if isinstance(time, pd.DatetimeIndex):
         naive = time.tz_convert("UTC").tz_localize(None) if time.tz is not None else time
-        stamps, is_stamped = naive.as_unit("ns").asi8, True
+        try:
+            stamps, is_stamped = naive.as_unit("ns").asi8, True
+        except pd.errors.OutOfBoundsDatetime:
+            raise TimeIndexError(
+                f"{where} must lie in the years 1678 to 2261, got {naive.min()} to {naive.max()}; shift the stamps, or "
+                "pass integers."
+            ) from None
     elif pd.api.types.is_integer_dtype(time.dtype):
         stamps, is_stamped = time.to_numpy(dtype=np.int64), False
     else:

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from detectors.model_pruning.references import MEASURE, MEASURE_PARAMETERS, ForeignMetric, Metric, metric_of
 from detectors.parameters import Rules, check_parameters, either, integer, nothing, random_state, real
 from detectors.report import PruningRecord, PruningReport
+from detectors.tables import check_magnitude, refuse_lazy
 
 __all__ = ["RowDecision", "RowPruner", "decide_rows", "stored_precision"]
 
@@ -278,11 +279,15 @@ class RowPruner(BaseEstimator):
         """
         del y
         check_parameters(self, self._parameters)
+        refuse_lazy(X)
         table = np.ascontiguousarray(validate_data(self, X, dtype=np.float64, ensure_min_samples=2))
+        metric = metric_of(self.metric, self.p, self.metric_params)
+        largest = (np.finfo(np.float64).max / table.shape[1]) ** (1.0 / max(metric.p, 2.0)) / 4.0
+        check_magnitude(table, largest, "so that distances are finite")
         decision = decide_rows(
             table,
             n_neighbors=int(self.n_neighbors),
-            metric=metric_of(self.metric, self.p, self.metric_params),
+            metric=metric,
             max_share=self.max_share,
             max_rows=self.max_rows,
             random_state=check_random_state(self.random_state),

@@ -7,7 +7,7 @@ import pytest
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from detectors import PrunedOneClassSVM
+from detectors import PrunedIsolationForest, PrunedOneClassSVM
 from detectors.exceptions import InvalidParameterError
 from detectors.model_pruning.fidelity import rank_correlation
 
@@ -94,3 +94,26 @@ def test_threads_change_no_bit(table):
 def test_parameters(table, name, value):
     with pytest.raises(InvalidParameterError, match=name):
         PrunedOneClassSVM().set_params(**{name: value}).fit(table)
+
+
+@pytest.mark.parametrize("make", [PrunedOneClassSVM, PrunedIsolationForest])
+def test_weights_whose_sum_is_no_number_are_refused(make):
+    """libsvm wrote beyond its arrays and killed the process."""
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(InvalidParameterError, match="sum of sample_weight must be finite"):
+        make().fit(X, sample_weight=np.full(50, 1e308))
+
+
+def test_weights_never_run_over_where_nu_is_one():
+    """What rounding left of the sum was written beyond libsvm's arrays, one time in two."""
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(200, 2)), rng.exponential(size=200)
+    model = PrunedOneClassSVM(nu=1.0, prune_features=False, prune_support_vectors=False).fit(X, sample_weight=weights)
+    nu, left = model.detector_.nu, 0.0
+    for weight in weights:
+        left += weight * nu
+    for weight in weights[:-1]:
+        left -= min(weight, left)
+    assert left <= weights[-1]
+    assert 1.0 - 1e-12 < nu < 1.0
+    assert np.allclose(model.detector_.dual_coef_, weights[model.detector_.support_], rtol=1e-9)

@@ -196,7 +196,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("detectors.persistence.os.replace", broken)
+    monkeypatch.setattr("detectors.atomic_file.os.replace", broken)
     with pytest.raises(OSError, match="disk full"):
         write_model(path, "demo", {"k": 2}, {})
     assert read_model(path, "demo")[0] == {"k": 1}

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from detectors import RowPruner
-from detectors.exceptions import InvalidParameterError
+from detectors import FeaturePruner, PrunedIsolationForest, RowPruner
+from detectors.exceptions import InvalidParameterError, InvalidTableError
 from detectors.model_pruning.rows import stored_precision
 
 
@@ -87,3 +87,15 @@ def test_stored_precision():
     far = X + 1e9  # float32 would lose the spread
     np.testing.assert_array_equal(stored_precision(far), far)
     np.testing.assert_array_equal(stored_precision(X * 1e300), X * 1e300)
+
+
+@pytest.mark.parametrize("make", [RowPruner, FeaturePruner, PrunedIsolationForest])
+def test_a_lazy_frame_is_refused_by_name(make):
+    with pytest.raises(InvalidTableError, match=r"got a polars.*LazyFrame; call `.collect\(\)`"):
+        make().fit(pl.DataFrame({"a": [1.0, 2.0, 3.0]}).lazy())
+
+
+def test_distances_that_are_no_numbers_are_refused():
+    X = np.random.default_rng(0).normal(size=(100, 3)) * 1e300
+    with pytest.raises(InvalidTableError, match="so that distances are finite"):
+        RowPruner().fit_resample(X)

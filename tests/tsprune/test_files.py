@@ -133,21 +133,32 @@ def test_numbers_spoilt_by_a_cell_are_not_left_out_in_silence(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "stamps"),
     [
-        ("when", ["31.12.2023 23:00", "01.01.2024 00:00"]),
-        ("x", ["12/31/2023", "1/1/2024"]),
-        ("date", ["Dec 31", "Jan 1"]),
+        ("when", [f"{k:02d}/01/2024 10:00" for k in range(1, 13)]),
+        ("when", [f"{k}.1.2024" for k in range(1, 13)]),
+        ("when", [f"Jan {k}, 2024" for k in range(1, 13)]),
+        ("when", [f"2024-01-{k:02d}T00:00{'Z' if k % 2 else '+01:00'}" for k in range(1, 13)]),
+        ("time", [f"tick {k}" for k in range(12)]),
+        ("timestamp", [1.7e9 + k / 2 for k in range(12)]),
     ],
 )
-def test_stamps_in_another_notation_are_refused_instead_of_left_out(
-    tmp_path: Path, name: str, stamps: list[str]
-) -> None:
+def test_stamps_that_cannot_be_read_are_no_row_numbers(tmp_path: Path, name: str, stamps: list[object]) -> None:
     path = tmp_path / "x.csv"
-    pd.DataFrame({name: stamps, "y": [1.0, 2.0]}).to_csv(path, index=False)
-    with pytest.raises(InputFileError, match=f"'{name}' of x.csv must hold ISO 8601 stamps"):
-        read_series_file(path, None, None)
+    pd.DataFrame({name: stamps, "y": np.arange(12.0)}).to_csv(path, index=False)
+    for columns in (None, ["y"]):
+        with pytest.raises(InputFileError, match="looks like times that cannot be read"):
+            read_series_file(path, None, columns)
 
 
-def test_a_first_column_of_names_is_no_time(tmp_path: Path) -> None:
+def test_labels_and_numbers_in_front_are_no_stamps(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    pd.DataFrame({"host": ["web-1", "10.0.0.1:80"], "y": [1.0, 2.0]}).to_csv(path, index=False)
-    assert list(read_series_file(path, None, None).columns) == ["y"]
+    for first in (["a1", "b2", "c3"], ["10-4", "1/2", "W-12"], [0.5, 1.5, 2.5]):
+        pd.DataFrame({"first": first, "y": [1.0, 2.0, 3.0]}).to_csv(path, index=False)
+        assert isinstance(read_series_file(path, None, ["y"]).index, pd.RangeIndex)
+
+
+def test_a_gzip_file_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv.gz"
+    FRAME.to_csv(path, index=False)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(InputFileError, match="must hold a table"):
+        read_table_file(path)

@@ -16,6 +16,7 @@ from tsprune.exceptions import InvalidRecordError, InvalidSeriesError, StoredSta
 from tsprune.streaming.alerts import AlertPolicy
 from tsprune.streaming.monitor import StreamMonitor
 from tsprune.streaming.reading import CAUSES, COMPONENTS, FIELDS, Reading
+from tsprune.streaming.state import dump_state, parse_state
 
 STEP = pd.Timedelta("5min")
 
@@ -507,3 +508,53 @@ def test_the_reading_shows_itself(monitor: StreamMonitor, history: pd.DataFrame)
     assert "p_value=" in repr(reading)
     assert set(reading.components) == {f"{name}.{part}" for name in "ab" for part in COMPONENTS}
     assert not hasattr(reading, "__dict__")
+
+
+@pytest.mark.parametrize("year", [1600, 2500])
+def test_times_beyond_int64_are_refused(monitor: StreamMonitor, year: int) -> None:
+    for time in (f"{year}-01-01", np.datetime64(f"{year}-01-01"), pd.Timestamp(f"{year}-01-01")):
+        with pytest.raises(InvalidRecordError, match="years 1678 to 2261") as caught:
+            monitor.update(time, {"a": 1.0, "b": 1.0})
+        assert caught.value.kind == "time"
+    index = pd.date_range(f"{year}-01-01", periods=3, freq="5min", unit="s")
+    with pytest.raises(TimeIndexError, match="years 1678 to 2261"):
+        StreamMonitor().prime(pd.DataFrame({"a": [1.0, 2.0, 3.0]}, index=index))
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], 5.0, None, "x", np.array([1.0, 2.0])])
+def test_values_without_names_are_refused(monitor: StreamMonitor, history: pd.DataFrame, values: object) -> None:
+    before = monitor.to_bytes()
+    with pytest.raises(InvalidRecordError, match="must be a mapping of metric to number") as caught:
+        monitor.update(history.index[-1] + STEP, values)  # type: ignore[arg-type]
+    assert caught.value.kind == "shape"
+    assert monitor.to_bytes() == before
+
+
+def test_names_and_booleans_mean_the_same_row_by_row_and_in_bulk(history: pd.DataFrame) -> None:
+    frame = history.set_axis([1, 2], axis=1)
+    later = history.index[-1] + STEP
+    bulk = StreamMonitor().prime(frame).update_many(pd.DataFrame({1: [True], 2: [np.nan]}, index=[later]))
+    for values in ({1: True}, {"1": np.bool_(True), 2: None}):
+        single = StreamMonitor().prime(frame).update(later, values)
+        assert (single.score, single.onset, single.p_value) == tuple(bulk.iloc[0, :3])
+
+
+def test_columns_that_would_be_lost_are_refused(monitor: StreamMonitor, history: pd.DataFrame) -> None:
+    later = history.set_axis(history.index + pd.Timedelta("100D"))
+    for frame in (later.set_axis(["a", "a"], axis=1), later.assign(**{"a": 1.0}).set_axis([1, "1"], axis=1)):
+        with pytest.raises(InvalidSeriesError, match="must have different names"):
+            monitor.update_many(frame)
+    with pytest.raises(InvalidSeriesError, match="must hold numbers, got dtype complex128"):
+        monitor.update_many(later.astype(complex))
+
+
+def test_small_types_and_huge_values_do_not_warn(monitor: StreamMonitor, history: pd.DataFrame) -> None:
+    for k, value in enumerate((np.int8(100), np.uint8(200), np.float64(1e308)), start=1):
+        assert math.isfinite(monitor.update(history.index[-1] + k * STEP, {"a": value, "b": value}).score)
+
+
+def test_a_state_with_an_unknown_parameter_is_of_another_version(monitor: StreamMonitor) -> None:
+    meta, arrays = parse_state(monitor.to_bytes())
+    meta["parameters"]["later_idea"] = 1
+    with pytest.raises(StoredStateError, match=r"another version of tsprune.*later_idea"):
+        StreamMonitor.from_bytes(dump_state(meta, arrays))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +123,76 @@ def test_sigterm_ends_a_follower_gracefully(tmp_path: Path) -> None:
         stdout, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert json.loads(stdout)["readings"] == 200
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE run SET monitor = NULL",
+        "UPDATE run SET monitor = CAST('{\"x\": 1}' AS BLOB)",
+        "UPDATE run SET monitor = substr(monitor, 1, 100)",
+        "UPDATE run SET progress = '{'",
+        "UPDATE run SET progress = '{\"later_idea\": 1}'",
+        "UPDATE run SET options = 'null'",
+        "DROP TABLE run",
+    ],
+)
+def test_a_state_that_was_altered_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    source = write_lines(tmp_path / "in", 30)
+    words = arguments(tmp_path, source, "--prime", "20")
+    assert inside(capsys, *words)[0] == 0
+    output = (tmp_path / "out.jsonl").read_bytes()
+    with closing(sqlite3.connect(tmp_path / "state")) as connection, connection:
+        connection.execute(damage)
+    status, _, told = inside(capsys, *words)
+    assert status == 2
+    assert "damaged" in told
+    assert told.count("\n") == 1
+    assert (tmp_path / "out.jsonl").read_bytes() == output
+
+
+def test_a_byte_order_mark_before_the_first_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_lines(tmp_path / "in", 30)
+    source.write_bytes(b"\xef\xbb\xbf" + source.read_bytes())
+    status, stdout, _ = inside(capsys, *arguments(tmp_path, source, "--prime", "20", "--json"))
+    assert status == 0
+    assert json.loads(stdout)["readings"] == 10
+
+
+def test_too_few_lines_to_learn_from_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_lines(tmp_path / "in", 30)
+    _, _, told = inside(capsys, *arguments(tmp_path, source))
+    assert "0 readings of 30 accepted lines, still learning from the first 500" in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks and limits of POSIX")
+def test_an_output_that_another_run_writes_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import fcntl
+
+    source = write_lines(tmp_path / "in", 30)
+    output = tmp_path / "out.jsonl"
+    output.write_bytes(b"readings of the other run")
+    with output.open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        status, _, told = inside(capsys, *arguments(tmp_path, source, "--prime", "20"))
+    assert status == 2
+    assert "is being written by another run" in told
+    assert output.read_bytes() == b"readings of the other run"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks and limits of POSIX")
+def test_no_room_for_the_output_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in", 6000)
+    words = arguments(tmp_path, source, "--prime", "100", "--json")
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)); " + COMMAND[2]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "monitor", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2
+    assert "out.jsonl' cannot be written" in done.stderr
+    status, stdout, _ = call(*words)
+    assert status == 0
+    assert json.loads(stdout)["readings"] == 5900
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 5900

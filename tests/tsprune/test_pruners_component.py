@@ -295,3 +295,12 @@ def test_nulls_of_polars_stay_nulls() -> None:
     back = pruner.inverse_transform(pruner.transform(frame))
     assert back["a"].is_null().to_list() == [v is None for v in y]
     np.testing.assert_allclose(back["b"].to_numpy(), frame["b"].to_numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pl.Series])
+def test_a_series_becomes_a_frame_of_polars_where_asked(kind):
+    y = np.sin(np.arange(120) * np.pi / 6) + 0.01 * np.arange(120)
+    given = pd.Series(y, name="y") if kind is pd.Series else pl.Series("y", y)
+    found = ComponentPruner().set_output(transform="polars").fit_transform(given)
+    assert isinstance(found, pl.DataFrame)
+    assert np.array_equal(found.to_numpy()[:, 0], ComponentPruner().fit_transform(y))

@@ -129,3 +129,9 @@ def test_values_of_other_libraries() -> None:
         with pytest.raises(InvalidRecordError) as caught:
             check_values({"a": bad})
         assert caught.value.kind == "value"
+
+
+def test_a_name_that_comes_twice_is_refused() -> None:
+    with pytest.raises(InvalidRecordError, match="got 'cpu' twice") as caught:
+        parse_line(b'{"time": "2024-01-01T00:00:00Z", "values": {"cpu": 1, "cpu": 2}}', None)
+    assert caught.value.kind == "shape"

@@ -120,3 +120,30 @@ def test_addresses_name_sinks():
         "https://h/x": WebhookSink,
     }
     assert {where: type(open_sink(where)) for where in kinds} == kinds
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"time,cpu,cpu\n", "'cpu' twice"),
+        (b"time,time\n", "'time' twice"),
+        ("time,cpu\n".encode("utf-16"), "CSV in UTF-8"),
+        (b"time,cpu\r2024-01-01T00:00:00Z,1\r", "ended by a line feed"),
+        (b"time,cpu" + b"x" * 200_000 + b"\n", "field larger"),
+    ],
+)
+def test_headers_that_would_lose_a_column_or_cannot_be_read(tmp_path, content, words):
+    (tmp_path / "in.csv").write_bytes(content)
+    with pytest.raises(InvalidParameterError, match=words):
+        next(CsvLines(tmp_path / "in.csv").lines(Progress()))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name_and_odd_cells_are_left_to_the_run(tmp_path):
+    huge = "2024-01-01T00:02:00Z," + "1" * 200_000
+    text = f"time,cpu\n2024-01-01T00:00:00Z,1\n2024-01-01T00:01:00Z,1_0\n{huge}\n"
+    (tmp_path / "in.csv").write_text(text, encoding="utf-8-sig")
+    first, second, third = list(CsvLines(tmp_path / "in.csv").lines(Progress()))
+    assert json.loads(first.text)["values"] == {"cpu": 1.0}
+    assert json.loads(second.text)["values"] == {"cpu": "1_0"}
+    assert third.text == huge.encode() + b"\n"
+    assert third.offset == (tmp_path / "in.csv").stat().st_size

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from detectors.exceptions import UnwritablePathError
 from tsprune.exceptions import InvalidParameterError, StoredStateError
 from tsprune.streaming.local_time import zone_offsets
 from tsprune.streaming.state import dump_state, parse_state, read_state, write_state
@@ -79,3 +82,21 @@ def test_offsets_of_time_zones() -> None:
     assert berlin[1, place - 1 : place + 1].tolist() == [hour, 2 * hour]
     with pytest.raises(InvalidParameterError, match="IANA"):
         zone_offsets("Nowhere/At all")
+
+
+def test_only_files_are_replaced_and_links_stay_links(tmp_path: Path) -> None:
+    """A device or a pipe was replaced by a file, a link cut off from what it pointed to."""
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.write_bytes(b"old")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    write_state(link, b"new")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"new"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    for path, what in ((pipe, "a device or a pipe"), (tmp_path, "a folder"), (tmp_path / "no" / "x", "make it first")):
+        with pytest.raises(UnwritablePathError, match=what):
+            write_state(path, b"new")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "pipe"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from tsprune.exceptions import PruningError
 
 __all__ = ["InputFileError", "dumps", "read_series_file", "read_table_file", "to_json_value", "write_table_file"]
 
-_READABLE = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
 _TIME_NAMES = ("time", "ds", "date", "datetime", "timestamp", "t")
-_LIKE_A_DATE = r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b"  # 31.12.2023, 12/31/2023 23:00
+_DATE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)|\d{1,2}[ -][A-Za-z]{3,9}[ -,]+\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
+_READABLE = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
 _WRITABLE = (".csv", ".parquet", ".pq", ".json")
 
 
@@ -56,7 +57,7 @@ def read_table_file(path: Path) -> pd.DataFrame:
             frame = _read_csv(path)
     except ImportError as error:
         raise InputFileError("Parquet needs pyarrow: `pip install 'tsprune[parquet]'`.") from error
-    except (ValueError, OSError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' parser errors are ValueErrors
         raise InputFileError(f"{path.name} must hold a table, got: {str(error).splitlines()[0]}") from error
     if frame.empty:
         raise InputFileError(f"{path.name} must have at least one row and one column, got shape {frame.shape}.")
@@ -97,7 +98,7 @@ def read_series_file(path: Path, time: str | None, columns: list[str] | None) ->
     Raises
     ------
     InputFileError
-        A column is missing, there is no column of numbers, or the first column holds stamps that are not ISO 8601.
+        A column is missing, or there is no column of numbers.
     """
     frame = read_table_file(path)
     wanted = [*([time] if time else []), *(columns or [])]
@@ -106,7 +107,9 @@ def read_series_file(path: Path, time: str | None, columns: list[str] | None) ->
         raise InputFileError(
             f"column {unknown[0]!r} must be in {path.name}, got columns {list(map(str, frame.columns))[:12]}."
         )
-    time = time or _guess_time(frame, path.name)
+    time = time or _guess_time(frame)
+    if time is None and str(frame.columns[0]) not in (columns or []):
+        _refuse_unread_stamps(frame.iloc[:, 0], path.name)
     if time is not None:
         frame = frame.set_index(_stamps(frame[time], path.name))
     if columns:
@@ -133,27 +136,33 @@ def _refuse_spoilt_numbers(column: pd.Series, file: str) -> None:
         )
 
 
-def _guess_time(frame: pd.DataFrame, file: str) -> str | None:
-    """Return the first column if it holds stamps, or is named like a time; else None.
+def _refuse_unread_stamps(column: pd.Series, file: str) -> None:
+    """Raise if a first column that was not taken for times looks like some: rows would be counted in silence."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        looks = str(column.name).lower() in _TIME_NAMES[:-1] and pd.api.types.is_float_dtype(column.dtype)
+    else:
+        cells = column.dropna().astype(str).str.strip()
+        looks = str(column.name).lower() in _TIME_NAMES or (len(cells) > 0 and cells.str.contains(_DATE).mean() > 0.5)
+    if looks:
+        raise InputFileError(
+            f"the first column of {file}, {str(column.name)!r}, looks like times that cannot be read, got "
+            f"{column.dropna().astype(str).tolist()[:2]}; write ISO 8601 stamps of one zone or integers, name another "
+            "column with --time, or drop it to count rows."
+        )
 
-    Stamps in another notation are an error: left out, the rows would be counted in silence.
-    """
+
+def _guess_time(frame: pd.DataFrame) -> str | None:
+    """Return the first column if it holds stamps, or is named like a time; else None."""
     first = frame.columns[0]
     column = frame[first]
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return str(first)
     if pd.api.types.is_numeric_dtype(column.dtype):
-        is_time = str(first).lower() in _TIME_NAMES and pd.api.types.is_integer_dtype(column.dtype)
-        return str(first) if is_time and frame.shape[1] > 1 else None
+        named = str(first).lower() in _TIME_NAMES
+        return str(first) if named and frame.shape[1] > 1 and pd.api.types.is_integer_dtype(column.dtype) else None
     try:
         pd.to_datetime(column.head(20), format="ISO8601")
     except (ValueError, TypeError):
-        texts = column.head(20).dropna().astype(str)
-        if str(first).lower() in _TIME_NAMES or texts.str.match(_LIKE_A_DATE).all():
-            raise InputFileError(
-                f"time column {str(first)!r} of {file} must hold ISO 8601 stamps such as 2024-01-31T12:00:00, got "
-                f"{column.iloc[0]!r} at row 0; convert it, or drop the column if rows are to be counted."
-            ) from None
         return None
     return str(first)
 
@@ -167,7 +176,7 @@ def _stamps(column: pd.Series, name: str) -> pd.Index:
         return index
     try:
         return pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601"), name=column.name)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputFileError(
             f"time column {column.name!r} of {name} must hold ISO 8601 stamps of one zone, got: {error}"
         ) from error

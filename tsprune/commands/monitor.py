@@ -71,7 +71,9 @@ def monitor(
     alerts_to: Annotated[
         list[str] | None, typer.Option(help="-, FILE.jsonl, FILE.sqlite or http(s)://...; may be given several times.")
     ] = None,
-    metrics_port: Annotated[int | None, typer.Option(min=0, help="Serve /metrics for Prometheus on this port.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve /metrics for Prometheus on this port.")
+    ] = None,
     watch: Annotated[bool, typer.Option(help="Show a live view on standard error.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as the last line.")] = False,
 ) -> None:
@@ -134,7 +136,9 @@ def monitor(
     else:
         counts = progress.summary()
         bad = ", ".join(f"{count} {kind}" for kind, count in counts["bad"].items()) or "none"
-        print(f"{counts['readings']} readings of {counts['accepted']} accepted lines; refused: {bad}", file=sys.stderr)
+        learning = "" if progress.accepted >= prime else f", still learning from the first {prime}"
+        print(f"{counts['readings']} readings of {counts['accepted']} accepted lines{learning}; refused: {bad}",
+              file=sys.stderr)  # fmt: skip
 
 
 def _check_apart(paths: dict[str, Any]) -> None:

@@ -120,11 +120,26 @@ class Journal:
         run("COMMIT")
 
     def read(self) -> tuple[dict[str, Any], Progress, bytes] | None:
-        """Return options, progress and monitor of the last commit; None if there was none."""
-        row = self._connection.execute("SELECT options, progress, monitor FROM run").fetchone()
-        if row is None:
-            return None
-        return json.loads(row[0]), Progress(**json.loads(row[1])), row[2]
+        """Return options, progress and monitor of the last commit; None if there was none.
+
+        Raises
+        ------
+        StoredStateError
+            If what the file holds was changed by something else.
+        """
+        try:
+            row = self._connection.execute("SELECT options, progress, monitor FROM run").fetchone()
+            if row is None:
+                return None
+            options, progress, monitor = json.loads(row[0]), Progress(**json.loads(row[1])), row[2]
+            if not isinstance(options, dict) or not isinstance(monitor, bytes):
+                raise TypeError(f"options and monitor are {type(options).__name__} and {type(monitor).__name__}")
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+            raise StoredStateError(
+                f"the state {str(self.path)!r} is damaged, or of another version of tsprune: {error}; restore a copy, "
+                "or remove it to start over."
+            ) from None
+        return options, progress, monitor
 
     def commit(
         self, options: dict[str, Any], progress: Progress, monitor: bytes, alerts: Sequence[tuple[int, str, str]]

@@ -27,7 +27,15 @@ from tsprune.streaming.joint_forest import JointForest
 from tsprune.streaming.local_time import zone_offsets
 from tsprune.streaming.reading import Reading, readings_frame
 from tsprune.streaming.records import check_values
-from tsprune.streaming.rows import describe, not_later, read_moment, read_rows, unknown_names
+from tsprune.streaming.rows import (
+    describe,
+    metric_names,
+    not_later,
+    read_mapping,
+    read_moment,
+    read_rows,
+    unknown_names,
+)  # fmt: skip
 from tsprune.streaming.state import dump_state, parse_state, read_state, write_state
 
 __all__ = ["Reading", "StreamMonitor"]
@@ -36,15 +44,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _EPISODE_SHARE = 0.3  # of the history: what `episode="auto"` takes for the length of an abnormal episode
 _COUNTS = {
-    "rows": at.I_ROWS,
-    "missing": at.I_MISSING,
-    "gaps": at.I_GAPS,
-    "alerts": at.I_ALERTS,
-    "suppressed": at.I_SUPPRESSED,
-    "repruned": at.I_REPRUNED,
-    "counter_resets": at.I_RESETS,
-    "forests": at.I_GROWN,
-}
+    "rows": at.I_ROWS, "missing": at.I_MISSING, "gaps": at.I_GAPS, "alerts": at.I_ALERTS,
+    "suppressed": at.I_SUPPRESSED, "repruned": at.I_REPRUNED, "counter_resets": at.I_RESETS, "forests": at.I_GROWN,
+}  # fmt: skip
 
 
 class StreamMonitor:
@@ -163,7 +165,7 @@ class StreamMonitor:
             raise InvalidSeriesError(
                 f"history must be a DataFrame with at least one row and one column, got {describe(history)}."
             )
-        self._set_names(tuple(str(name) for name in history.columns))
+        self._set_names(metric_names(history.columns, "history"))
         times, values = read_rows(history, self.names_, "history")
         self._start(times, values)
         self._advance(times, values)
@@ -171,9 +173,6 @@ class StreamMonitor:
         return self
 
     def _set_names(self, names: tuple[str, ...]) -> None:
-        if len(set(names)) < len(names):
-            double = next(name for k, name in enumerate(names) if name in names[:k])
-            raise InvalidSeriesError(f"metrics must have different names, got {double!r} twice.")
         self.names_ = names
         self._n_fields = at.OUT_METRICS + at.PER_METRIC * len(names)
 
@@ -189,8 +188,7 @@ class StreamMonitor:
         self._joint = np.zeros(at.JOINT_SIZE)
         self._metrics = np.zeros((len(self.names_), at.METRIC_SIZE))
         self._set_params()
-        self._forest = JointForest(len(self.names_))
-        self._integers[at.I_STRIDE] = 1
+        self._forest, self._integers[at.I_STRIDE] = JointForest(len(self.names_)), 1
         self._bind()
         self._joint[at.J_TOKENS] = max(1.0, (self.alerts or AlertPolicy()).per_day or 1.0)
         unknown = [name for name in self.counters if name not in self.names_]
@@ -232,17 +230,17 @@ class StreamMonitor:
             Unknown name, a value that is no number or infinite, a time that is not later; nothing has changed then.
         """
         names = self._primed()
-        stamp = time.value if isinstance(time, pd.Timestamp) else read_moment(time)
+        stamp = read_moment(time)
         if stamp <= self._integers[at.I_LAST_TIME]:
             raise not_later(stamp, int(self._integers[at.I_LAST_TIME]))
-        get = values.get
-        row = [get(name, math.nan) for name in names]
         try:
-            is_plain = len(values) == len(names) and math.isfinite(sum(row))
-        except (TypeError, OverflowError, ValueError):
+            get = values.get
+            row = [get(name, math.nan) for name in names]
+            is_plain = len(values) == len(names) and math.isfinite(math.fsum(row))
+        except (AttributeError, TypeError, OverflowError, ValueError):
             is_plain = False
         if not is_plain:
-            found = check_values(values)
+            found = check_values(read_mapping(values))
             self._adopt(unknown_names(found, self.names_, self.new_metrics))
             row = [found.get(name, math.nan) for name in self.names_]
         out = np.empty((1, self._n_fields))
@@ -273,7 +271,7 @@ class StreamMonitor:
         self._primed()
         if not isinstance(frame, pd.DataFrame):
             raise InvalidSeriesError(f"frame must be a DataFrame, got {describe(frame)}.")
-        unknown = unknown_names([str(name) for name in frame.columns], self.names_, self.new_metrics)
+        unknown = unknown_names(metric_names(frame.columns, "frame"), self.names_, self.new_metrics)
         times, values = read_rows(frame, (*self.names_, *unknown), "frame")
         if len(times) and times[0] <= self._integers[at.I_LAST_TIME]:
             raise not_later(int(times[0]), int(self._integers[at.I_LAST_TIME]))
@@ -384,16 +382,19 @@ class StreamMonitor:
     def _restore(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> StreamMonitor:
         if meta.get("kind") != "StreamMonitor":
             raise StoredStateError(f"the state must be one of a StreamMonitor, got {meta.get('kind')!r}.")
-        if meta["layout"] != [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS]:
+        if meta.get("layout") != [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS]:
             raise StoredStateError("the state comes from another version of tsprune; prime again.")
-        kept = dict(meta["parameters"])
-        policy = kept.pop("alerts")
-        counters = tuple(kept.pop("counters"))
-        monitor = cls(None if policy is None else AlertPolicy(**policy), counters=counters, **kept)
-        monitor._set_names(tuple(meta["names"]))
-        monitor._integers, monitor._joint = arrays["integers"], arrays["joint"]
-        monitor._metrics, monitor._zone = arrays["metrics"], arrays["zone"]
-        monitor._forest = JointForest.from_state(meta["normaliser"], arrays)
+        try:
+            kept = dict(meta["parameters"])
+            policy = kept.pop("alerts")
+            counters = tuple(kept.pop("counters"))
+            monitor = cls(None if policy is None else AlertPolicy(**policy), counters=counters, **kept)
+            monitor._set_names(tuple(meta["names"]))
+            stored = (arrays[name] for name in ("integers", "joint", "metrics", "zone"))
+            monitor._integers, monitor._joint, monitor._metrics, monitor._zone = stored
+            monitor._forest = JointForest.from_state(meta["normaliser"], arrays)
+        except (KeyError, TypeError) as error:  # a parameter or an array that this version has not, or misses
+            raise StoredStateError(f"the state comes from another version of tsprune: {error}; prime again.") from None
         monitor._set_params()
         monitor._bind()
         return monitor

@@ -58,7 +58,9 @@ def parse_line(line: bytes, names: Sequence[str] | None, *, adopt: bool = False)
     if not line.strip():
         raise InvalidRecordError("a record must not be empty, got a blank line; remove it.", "empty")
     try:
-        record = json.loads(line.decode("utf-8"), parse_int=_integer)
+        record = json.loads(line.decode("utf-8"), parse_int=_integer, object_pairs_hook=_object)
+    except InvalidRecordError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InvalidRecordError(
             f"a record must be one JSON value in UTF-8, got {_short(line)}: {error}.", "syntax"
@@ -156,6 +158,16 @@ def _as_float(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; a name that comes twice would hide a value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for k, name in enumerate(names) if name in names[:k])
+        raise InvalidRecordError(f"names of a record must differ, got {double!r} twice; keep one.", "shape")
+    return found
 
 
 def _integer(digits: str) -> int | float:

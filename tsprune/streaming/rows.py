@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsprune.exceptions import InvalidRecordError, InvalidSeriesError, TimeIndexError
 from tsprune.validation import read_time
 
-__all__ = ["describe", "not_later", "read_moment", "read_rows", "unknown_names"]
+__all__ = ["describe", "metric_names", "not_later", "read_mapping", "read_moment", "read_rows", "unknown_names"]
 
 
 def read_rows(frame: pd.DataFrame, names: Sequence[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -41,12 +41,12 @@ def read_rows(frame: pd.DataFrame, names: Sequence[str], where: str) -> tuple[ND
         raise TimeIndexError(f"{where} must have a DatetimeIndex, got {type(frame.index).__name__}; set one.")
     times, _ = read_time(frame.index, len(frame), where=f"the index of {where}")
     values = np.full((len(frame), len(names)), np.nan)
-    labels = {str(label): label for label in frame.columns}
+    labels = metric_names(frame.columns, where)
     for k, name in enumerate(names):
         if name not in labels:
             continue
-        column = frame[labels[name]]
-        if not pd.api.types.is_numeric_dtype(column.dtype):
+        column = frame.iloc[:, labels.index(name)]
+        if not _holds_numbers(column.dtype):
             raise InvalidSeriesError(
                 f"column {name!r} of {where} must hold numbers, got dtype {column.dtype}; convert it."
             )
@@ -61,6 +61,27 @@ def read_rows(frame: pd.DataFrame, names: Sequence[str], where: str) -> tuple[ND
     return np.ascontiguousarray(times), values
 
 
+def metric_names(names: Iterable[Any], where: str) -> tuple[str, ...]:
+    """Return names of any kind as text.
+
+    Raises
+    ------
+    InvalidSeriesError
+        If two are the same.
+    """
+    found = tuple(str(name) for name in names)
+    if len(set(found)) < len(found):
+        double = next(name for k, name in enumerate(found) if name in found[:k])
+        raise InvalidSeriesError(f"metrics of {where} must have different names, got {double!r} twice; rename one.")
+    return found
+
+
+def _holds_numbers(dtype: Any) -> bool:
+    """True for real numbers and Booleans of numpy, pandas and Arrow."""
+    kinds = pd.api.types
+    return (kinds.is_numeric_dtype(dtype) or kinds.is_bool_dtype(dtype)) and not kinds.is_complex_dtype(dtype)
+
+
 def read_moment(time: Any) -> int:
     """Return anything that makes a Timestamp as nanoseconds since the epoch.
 
@@ -70,12 +91,33 @@ def read_moment(time: Any) -> int:
         With kind ``time``.
     """
     try:
-        stamp = pd.Timestamp(time)
-    except (TypeError, ValueError) as error:
+        stamp = time if isinstance(time, pd.Timestamp) else pd.Timestamp(time)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidRecordError(f"time must be a Timestamp, got {time!r}: {error}.", "time") from None
     if pd.isna(stamp):
         raise InvalidRecordError("time must not be missing, got NaT.", "time")
-    return int(stamp.value)
+    try:
+        return int(stamp.value)
+    except OverflowError:
+        raise InvalidRecordError(f"time must lie in the years 1678 to 2261, got {stamp}.", "time") from None
+
+
+def read_mapping(values: Any) -> Mapping[str, Any]:
+    """Return the values of a row by name; names of any kind become text, Booleans numbers, as in a frame.
+
+    Raises
+    ------
+    InvalidRecordError
+        With kind ``shape``.
+    """
+    if not hasattr(values, "items"):
+        raise InvalidRecordError(
+            f"values must be a mapping of metric to number, got {describe(values)}; pass a dict or a Series.", "shape"
+        )
+    found = {str(k): float(v) if isinstance(v, bool | np.bool_) else v for k, v in values.items()}
+    if len(found) < len(values):
+        raise InvalidRecordError(f"metrics must have different names, got {list(values.keys())!r:.200}.", "shape")
+    return found
 
 
 def describe(value: object) -> str:

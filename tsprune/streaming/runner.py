@@ -8,6 +8,8 @@ transaction counts.
 
 from __future__ import annotations
 
+import codecs
+import errno
 import hashlib
 import json
 import math
@@ -26,11 +28,17 @@ from tsprune.streaming.monitor import StreamMonitor
 from tsprune.streaming.reading import Reading
 from tsprune.streaming.records import Record, parse_line
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["FileLines", "Line", "MonitorRun", "RefusedLineError"]
 
 _COMMIT_LINES = 2000
 _COMMIT_SECONDS = 1.0
 _FINGERPRINT_BYTES = 4096
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class RefusedLineError(InvalidRecordError):
@@ -167,30 +175,43 @@ class MonitorRun:
         self._restore()
         for told in self.after_commit:
             told(self.progress)
-        with self._open_output() as out:
-            committed = time.monotonic()
-            for line in self.source.lines(self.progress):
-                if line is not None:
-                    try:
-                        self._take(line, out)
-                    except RefusedLineError:
-                        self._commit(out)
-                        raise
-                    self._uncommitted += 1
-                late = time.monotonic() - committed > _COMMIT_SECONDS
-                if line is None or late or self._uncommitted >= _COMMIT_LINES or self.stopping:
-                    self._commit(out)
-                    committed = time.monotonic()
-                if self.stopping:
-                    break
-            self._commit(out)
+        try:
+            with self._open_output() as out:
+                self._follow(out)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise StoredStateError(
+                f"the output {str(self.output)!r} cannot be written: {error}; make room and run again, what was "
+                "committed before is kept."
+            ) from None
         return self.progress
+
+    def _follow(self, out: BinaryIO) -> None:
+        """Take line by line, commit now and then."""
+        committed = time.monotonic()
+        for line in self.source.lines(self.progress):
+            if line is not None:
+                try:
+                    self._take(line, out)
+                except RefusedLineError:
+                    self._commit(out)
+                    raise
+                self._uncommitted += 1
+            late = time.monotonic() - committed > _COMMIT_SECONDS
+            if line is None or late or self._uncommitted >= _COMMIT_LINES or self.stopping:
+                self._commit(out)
+                committed = time.monotonic()
+            if self.stopping:
+                break
+        self._commit(out)
 
     # ------------------------------------------------------------------------------------------- one line
     def _take(self, line: Line, out: BinaryIO) -> None:
         progress = self.progress
         try:
-            record = parse_line(line.text, self._names, adopt=self.monitor.new_metrics == "adopt")
+            text = line.text if progress.lines else line.text.removeprefix(codecs.BOM_UTF8)
+            record = parse_line(text, self._names, adopt=self.monitor.new_metrics == "adopt")
             self._check_order(record.time)
         except InvalidRecordError as error:
             if not self.skip:
@@ -284,19 +305,31 @@ class MonitorRun:
                 f"{options.get(differing[0])!r}, is {self.options.get(differing[0])!r}; use those, or another state."
             )
         self.source.check(self.progress)
-        kept = json.loads(blob) if blob.startswith(b"{") else None
-        if kept is None:
+        if not blob.startswith(b"{"):
             self.monitor, self._primed = StreamMonitor.from_bytes(blob), True
             self._names, self._last = self.monitor.names_, self.monitor.last_time_
             return
-        self._names = None if kept["names"] is None else tuple(kept["names"])
-        for moment, values in kept["history"]:
-            self._history.append(Record(moment, "", {name: math.nan if v is None else v for name, v in values.items()}))
+        try:
+            kept = json.loads(blob)
+            self._names = None if kept["names"] is None else tuple(kept["names"])
+            for moment, values in kept["history"]:
+                found = {name: math.nan if value is None else value for name, value in values.items()}
+                self._history.append(Record(moment, "", found))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoredStateError(
+                f"the state {str(self.journal.path)!r} is damaged: its history cannot be read ({error!r}); restore a "
+                "copy, or remove it to start over."
+            ) from None
         self._last = self._history[-1].time if self._history else None
 
     def _open_output(self) -> BinaryIO:
         """Open the output, cut back to what counts."""
         out: BinaryIO = self.output.open("r+b") if self.output.exists() else self.output.open("w+b")
+        if not _lock(out):
+            out.close()
+            raise StoredStateError(
+                f"the output {str(self.output)!r} is being written by another run; end that one, or name another file."
+            )
         out.seek(0, os.SEEK_END)
         if out.tell() < self.progress.output_bytes:
             held = out.tell()
@@ -329,3 +362,16 @@ class MonitorRun:
         self.source.acknowledge(self.progress)
         for told in self.after_commit:
             told(self.progress)
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Hold a file until it is closed; False if another process does. Where there are no such locks, always True."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

@@ -11,7 +11,6 @@ import json
 import os
 import sqlite3
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from detectors.atomic_file import replace_file
 from tsprune.exceptions import StoredStateError
 from tsprune.streaming.journal import Journal, Progress
 
@@ -235,9 +235,4 @@ class Outbox:
 
     def _keep(self) -> None:
         """Write the marks, atomically."""
-        descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(self._marks, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, self.path)
+        replace_file(self.path, json.dumps(self._marks).encode())

@@ -7,6 +7,7 @@ acknowledged and passed over. So every record counts once, if the server keeps w
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
@@ -71,7 +72,7 @@ def _number(value: Any) -> Any:
     if not value.strip():
         return None
     try:
-        return float(value)
+        return value if "_" in value else float(value)  # Python's own "1_000" is no number elsewhere
     except ValueError:
         return value
 
@@ -97,11 +98,11 @@ class CsvLines(FileLines):
         """Yield the rows after `progress`, as records; a row of another length as it stands, to be refused."""
         with self.path.open("rb") as file:
             header = file.readline()
-        names = _cells(header)
+        names = self._names(header)
         if self.time_column not in names:
             raise InvalidParameterError(
                 f"the header of {str(self.path)!r} must name the time column {self.time_column!r}, got {names[:8]}; "
-                "pass time_column=."
+                "call that column so, and separate by commas."
             )
         if progress.offset < len(header):
             progress.offset = len(header)
@@ -109,13 +110,40 @@ class CsvLines(FileLines):
             if line is None or not line.text.strip():
                 yield line
                 continue
-            cells = _cells(line.text)
+            try:
+                cells = _cells(line.text)
+            except csv.Error:  # the run refuses what is no row
+                cells = []
             if len(cells) != len(names):
                 yield line
                 continue
             row = dict(zip(names, cells, strict=True))
             time = row.pop(self.time_column)
             yield Line(record_text(time, row), line.offset, line.cursor)
+
+    def _names(self, header: bytes) -> list[str]:
+        """Return the names of the columns.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the header is no line of CSV in UTF-8, or a name comes twice: a column would be lost.
+        """
+        try:
+            header.decode("utf-8-sig")
+            names = _cells(header.removeprefix(codecs.BOM_UTF8))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InvalidParameterError(
+                f"{str(self.path)!r} must begin with a header of CSV in UTF-8, ended by a line feed, got "
+                f"{header[:30]!r}: {error}; convert the file."
+            ) from None
+        double = next((name for k, name in enumerate(names) if name in names[:k]), None)
+        if double is not None:
+            raise InvalidParameterError(
+                f"the header of {str(self.path)!r} must give every column a name of its own, got {double!r} twice; "
+                "rename one."
+            )
+        return names
 
 
 def _cells(line: bytes) -> list[str]:

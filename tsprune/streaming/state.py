@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.atomic_file import replace_file
 from tsprune.exceptions import StoredStateError
 
 __all__ = ["dump_state", "parse_state", "read_state", "write_state"]
@@ -78,17 +78,7 @@ def parse_state(stored: bytes, *, where: str = "state") -> tuple[dict[str, Any],
 
 def write_state(path: str | os.PathLike[str], stored: bytes) -> None:
     """Replace the file at `path` by `stored`, atomically: a reader sees the old file or the new one."""
-    target = Path(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(stored)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_file(path, stored)
 
 
 def read_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

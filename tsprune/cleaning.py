@@ -236,8 +236,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         if times is not None and self._grid.is_stamped:
             times = times.astype("datetime64[ns]")
         table = self._seen[:, 0] if series.n_dims == 1 else self._seen
-        whole_series = read_series(table, time=times, name="X")
-        self._publish(whole_series, None, None, [])
+        self._publish(read_series(table, time=times, name="X"), None, None, [])
         return self
 
     def transform(self, X: Any, *, time: Any = None) -> Any:
@@ -276,8 +275,8 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
                 out[~inside, k] = self._continue(k, x)[rows[~inside] - last - 1]
         if spread is None:
             return for_output(self, give_back(series, out, X))
-        result = read_series(X.reset_index(drop=True), name="X").restore(out[spread]).set_axis(X.index, axis=0)
-        return for_output(self, result)
+        whole = read_series(X.reset_index(drop=True), name="X").restore(out[spread])
+        return for_output(self, whole.set_axis(X.index, axis=0))
 
     def inverse_transform(self, X: Any, *, time: Any = None) -> Any:
         """Put level shifts that were kept back into `X`, a cleaned series or a forecast of one.

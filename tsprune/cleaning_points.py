@@ -22,6 +22,7 @@ THRESHOLD = 5.0  # |z|: beyond the largest of 1e5 normal values, so that a few t
 _MISFIT = 9.0  # chi-square, 1 degree of freedom: a patch comes back to where it left within 3 standard errors
 _MATERIAL = 2.5  # times the typical unpredictability a season ahead: what is smaller does not hurt a forecast
 _PAIR_COST = 7.0  # chi-square that the second size of a pair must earn: log(n) of a long series
+_NOTHING = 1e-3  # of the standard deviation of the series: no fault, however regular the series is
 _FIRST_MATERIAL = 2.0  # the same in the first round, when only a robust scale is at hand
 _LONGEST = 48  # rows; longer blocks are levels
 _ROUNDS = 3
@@ -63,7 +64,8 @@ def find_patches(
     period = periods[0] if periods else 1
     longest = max(6, min(period, _LONGEST))
     work = np.where(missing, np.nan, x)
-    least = _FIRST_MATERIAL * seasonal_scale(work, period, robust=True)
+    least_of_all = _NOTHING * float(np.nanstd(np.clip(work, *np.nanquantile(work, (0.05, 0.95)))))
+    least = max(_FIRST_MATERIAL * seasonal_scale(work, period, robust=True), least_of_all)
     model = fit_model(work, np.zeros(x.size, bool), periods)
     blocks: list[LevelBlock] = []
     said: list[str] = []
@@ -76,6 +78,7 @@ def find_patches(
             spikes[patch.start : patch.stop] = patch.kind == "spike"
         model = fit_model(work, out, periods)
         least = _MATERIAL * seasonal_scale(np.where(out, _filled(model, out), work), period, robust=False)
+        least = max(least, least_of_all)
         if turn == _ROUNDS - 1:
             blocks, model = find_level_blocks(work, out, spikes, model, periods, longest, least)
             if not blocks:
@@ -135,6 +138,7 @@ def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tu
     steps = np.abs(sizes) / model.scale[starts]
     likely = _beyond_chance(starts, stops, steps, np.abs(zs), edges)
     by_chance = int((~likely).sum())
+    likely &= _seen_from_behind(starts, stops, sizes, model)
     returning = _returns(starts, stops, steps, np.abs(zs), likely, edges) & _foreseen(starts, stops, sizes, model)
     patches = [
         Patch(int(a), int(b), float(s), float(z), THRESHOLD)
@@ -188,6 +192,20 @@ def _beyond_chance(starts: Integers, stops: Integers, steps: Floats, zs: Floats,
         fine = np.flatnonzero(chance <= _FDR * np.arange(1, mine.size + 1))
         kept[mine[(fine[-1] + 1 if fine.size else 0) :]] = False
     return kept
+
+
+def _seen_from_behind(starts: Integers, stops: Integers, sizes: Floats, model: SeriesModel) -> Mask:
+    """False for patches in the first rows that are no step from the rows behind them (n_patches,).
+
+    Before the first row nothing is known; the rows after it stand in, mirrored, and a trend looks like a step there.
+    Behind the patch the autoregression holds backwards as well (Box & Jenkins, Time Series Analysis, section 6.4).
+    """
+    seen = np.ones(starts.size, bool)
+    order = model.phi.size
+    for k in np.flatnonzero((starts < order - 1) & (stops + order <= model.adjusted.size)):
+        last = int(stops[k]) - 1
+        seen[k] = abs(model.phi @ model.adjusted[last : last + order]) >= 0.5 * abs(sizes[k])
+    return seen
 
 
 def _foreseen(starts: Integers, stops: Integers, sizes: Floats, model: SeriesModel) -> Mask:

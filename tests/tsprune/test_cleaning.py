@@ -329,3 +329,23 @@ def test_values_whose_squares_are_no_numbers_are_refused() -> None:
         SeriesCleaner(None).fit(y)
     with pytest.raises(InvalidSeriesError, match="in size"):
         cleaner.transform(y)
+
+
+@pytest.mark.parametrize("n", [60, 61, 140])
+@pytest.mark.parametrize("period", [7, None])
+@pytest.mark.parametrize("kind", ["ramp of a week", "line", "sine", "growth"])
+def test_a_flawless_series_is_left_alone(kind: str, period: int | None, n: int) -> None:
+    """Without noise every rounding error, and the mirrored rows before a trend, look like overwhelming evidence."""
+    t = np.arange(n)
+    sine = np.sin(2.0 * np.pi * t / 7)
+    x = {"ramp of a week": t % 7 * 1.0, "line": t * 1.0, "sine": sine, "growth": np.exp(t / 50) * (1 + 0.2 * sine)}[
+        kind
+    ]
+    cleaner = SeriesCleaner(period=period).fit(x)
+    assert cleaner.changes_.empty
+
+
+def test_a_spike_in_the_first_row_of_a_trend_is_found() -> None:
+    x = np.arange(200) * 0.5 + np.random.default_rng(0).normal(0.0, 0.2, 200)
+    x[0] += 15.0
+    assert SeriesCleaner(period=None).fit(x).changes_["time"].tolist() == [0]

@@ -145,7 +145,8 @@ def test_stamps_that_cannot_be_read_are_no_row_numbers(tmp_path: Path, name: str
     path = tmp_path / "x.csv"
     pd.DataFrame({name: stamps, "y": np.arange(12.0)}).to_csv(path, index=False)
     for columns in (None, ["y"]):
-        with pytest.raises(InputFileError, match="looks like times that cannot be read"):
+        # pandas 2 takes stamps of several zones for times, in objects: there the index refuses them
+        with pytest.raises(InputFileError, match=r"times that cannot be read|ISO 8601 stamps of one zone, got"):
             read_series_file(path, None, columns)
 
 

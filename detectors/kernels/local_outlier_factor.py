@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
+from detectors.kernels.leaf import leaf
 from detectors.kernels.neighbors import EUCLIDEAN, dissimilarities, distance, smallest
 from detectors.kernels.selection import bracket, count_not_above, last_of_smallest, minima_of_groups, not_above
 
-__all__ = ["lof_scores", "lof_scores_parallel", "sieve"]
+__all__ = ["FEWEST_ROWS", "lof_scores", "lof_scores_parallel", "sieve"]
 
-_BLOCK = 128  # rows of one matrix product
-_FEWEST_ROWS = 8  # fewer are not worth one
+_BLOCK = 64  # rows of one matrix product
+FEWEST_ROWS = 8  # of a matrix product: fewer are not worth one
+_LONGEST = 1e15  # length of a row whose square float32 holds
 
 
 @njit(cache=True)
@@ -53,7 +55,7 @@ def _lof(row: Any, references: Any, kth: Any, spread: Any, floor: Any, metric: A
     return -(reach / k + floor) * (inverse / k)
 
 
-@njit(cache=True)
+@leaf
 def _squared_distance(row: Any, points: Any, number: Any) -> Any:
     """Squared distance of `row` (n_features,) to one of `points`, added up in the order of `dissimilarities`.
 
@@ -121,7 +123,7 @@ def sieve(references: Any, kth: Any, spread: Any) -> Any:
     return points, centre, narrow, near, densities, longest
 
 
-@njit(cache=True)
+@leaf
 def _sieved(
     row: Any,
     length: Any,
@@ -219,6 +221,59 @@ def _sieved(
     return -(reach / k + floor) * (inverse / k)
 
 
+@leaf
+def _move(rows: Any, start: Any, stop: Any, centre: Any, moved: Any, lengths: Any) -> Any:
+    """Rows start .. stop - 1, less `centre` and turned, into `moved` float32, a one behind each; their `lengths`."""
+    n_features = rows.shape[1]
+    for i in range(start, stop):
+        row, own_row = rows[i], moved[i - start]
+        for feature in range(n_features):
+            own_row[feature] = -np.float32(row[feature] - centre[feature])
+        own_row[n_features] = 1.0
+        one, other = 0.0, 0.0
+        for feature in range(0, n_features - 1, 2):
+            x, y = np.float64(own_row[feature]), np.float64(own_row[feature + 1])
+            one += x * x
+            other += y * y
+        if n_features % 2 == 1:
+            one += np.float64(own_row[n_features - 1]) ** 2
+        lengths[i - start] = np.sqrt(one + other)
+
+
+@leaf
+def _sieve_rows(
+    rows: Any,
+    start: Any,
+    stop: Any,
+    lengths: Any,
+    half_distances: Any,
+    kth: Any,
+    floor: Any,
+    points: Any,
+    near: Any,
+    densities: Any,
+    longest: Any,
+    numbers: Any,
+    lowest: Any,
+    minima: Any,
+    candidates: Any,
+    room: Any,
+    doubtful: Any,
+    flags: Any,
+    words: Any,
+    places: Any,
+    out: Any,
+) -> Any:
+    """`_sieved` of rows start .. stop - 1 into `out`, those left out that are too long for float32."""
+    for i in range(start, stop):
+        length = lengths[i - start]
+        if length < _LONGEST:
+            out[i] = _sieved(
+                rows[i], length, half_distances[i - start], kth, floor, points, near, densities, longest,
+                numbers, lowest, minima, candidates, room, doubtful, flags, words, places,
+            )  # fmt: skip
+
+
 @njit(cache=True)
 def _lof_block(
     rows: Any,
@@ -240,7 +295,7 @@ def _lof_block(
     points, centre, narrow, near, densities, longest = sieve_
     n_features, n_references = references.shape
     _values, numbers, lowest, doubtful, _minima, candidates = scratch
-    if metric != EUCLIDEAN or stop - start < _FEWEST_ROWS or longest == np.inf:
+    if metric != EUCLIDEAN or stop - start < FEWEST_ROWS or longest == np.inf:
         for i in range(start, stop):
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
         return
@@ -250,32 +305,17 @@ def _lof_block(
     words = flags.view(np.uint64)
     places = np.empty(len(words) + 1, np.int64)
     moved = np.empty((stop - start, n_features + 1), np.float32)
-    lengths = np.zeros(stop - start)
-    for i in range(start, stop):
-        row, own_row = rows[i], moved[i - start]
-        for feature in range(n_features):
-            own_row[feature] = -np.float32(row[feature] - centre[feature])
-        own_row[n_features] = 1.0
-        one, other = 0.0, 0.0
-        for feature in range(0, n_features - 1, 2):
-            x, y = np.float64(own_row[feature]), np.float64(own_row[feature + 1])
-            one += x * x
-            other += y * y
-        if n_features % 2 == 1:
-            one += np.float64(own_row[n_features - 1]) ** 2
-        lengths[i - start] = one + other
+    lengths = np.empty(stop - start)
     half_distances = products[: stop - start]
+    _move(rows, start, stop, centre, moved, lengths)
     np.dot(moved, narrow, half_distances)
+    _sieve_rows(
+        rows, start, stop, lengths, half_distances, kth, floor, points, near, densities, longest,
+        numbers, lowest, minima, candidates, room, doubtful, flags, words, places, out,
+    )  # fmt: skip
     for i in range(start, stop):
-        length = np.sqrt(lengths[i - start])
-        if not length < 1e15:
+        if not lengths[i - start] < _LONGEST:
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
-            continue
-        own = half_distances[i - start]
-        out[i] = _sieved(
-            rows[i], length, own, kth, floor, points, near, densities, longest,
-            numbers, lowest, minima, candidates, room, doubtful, flags, words, places,
-        )  # fmt: skip
 
 
 @njit(cache=True)

@@ -8,23 +8,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from detectors.kernels.leaf import leaf
 
 __all__ = ["bracket", "count_not_above", "last_of_smallest", "minima_of_groups", "not_above"]
 
 _STEPS = 12  # of a search for a bound
 
 
-@njit(cache=True)
+@leaf
 def count_not_above(values: Any, limit: Any) -> Any:
     """How many of `values` do not exceed `limit`."""
-    count = 0
+    count = np.int32(0)
     for j in range(values.shape[0]):
-        count += values[j] <= limit
-    return count
+        count = np.int32(count + (values[j] <= limit))
+    return np.int64(count)
 
 
-@njit(cache=True)
+@leaf
 def minima_of_groups(values: Any, minima: Any) -> Any:
     """Smallest of the values j, j + n_groups, j + 2 n_groups, ... into ``minima[j]`` (n_groups,); the tail is left out.
 
@@ -54,22 +55,35 @@ def minima_of_groups(values: Any, minima: Any) -> Any:
         first += 1
 
 
-@njit(cache=True)
+@leaf
+def _ends(values: Any) -> Any:
+    """Smallest and largest of `values` (n,), in four chains, so that they do not wait for each other."""
+    n = values.shape[0]
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = values[0]
+    for j in range(0, n - 3, 4):
+        v0, v1, v2, v3 = values[j], values[j + 1], values[j + 2], values[j + 3]
+        a0 = v0 if v0 < a0 else a0
+        a1 = v1 if v1 < a1 else a1
+        a2 = v2 if v2 < a2 else a2
+        a3 = v3 if v3 < a3 else a3
+        b0 = v0 if v0 > b0 else b0
+        b1 = v1 if v1 > b1 else b1
+        b2 = v2 if v2 > b2 else b2
+        b3 = v3 if v3 > b3 else b3
+    for j in range(n // 4 * 4, n):
+        a0 = min(a0, values[j])
+        b0 = max(b0, values[j])
+    return min(a0, a1, a2, a3), max(b0, b1, b2, b3)
+
+
+@leaf
 def bracket(values: Any, k: Any, slack: Any) -> Any:
     """Two float32 around the k-th smallest of `values` float32 (>= k,), and how many do not exceed the upper one.
 
     At best they are no more than k + `slack`. Fewer than k do not exceed the lower, unless that is the k-th smallest.
     """
     n = values.shape[0]
-    low = high = other_low = other_high = values[0]
-    for j in range(0, n - 1, 2):  # two chains, so that they do not wait for each other
-        v, w = values[j], values[j + 1]
-        low = v if v < low else low
-        high = v if v > high else high
-        other_low = w if w < other_low else other_low
-        other_high = w if w > other_high else other_high
-    low = min(low, other_low, values[n - 1])
-    high = max(high, other_high, values[n - 1])
+    low, high = _ends(values)
     below, above = count_not_above(values, low), n
     if below >= k:
         return low, low, below
@@ -88,7 +102,7 @@ def bracket(values: Any, k: Any, slack: Any) -> Any:
     return low, high, above
 
 
-@njit(cache=True)
+@leaf
 def last_of_smallest(values: Any, k: Any) -> Any:
     """A float32 that k of `values` float32 (>= k,) do not exceed, or the k-th smallest if others equal it."""
     low, high, above = bracket(values, k, 0)
@@ -103,7 +117,13 @@ def last_of_smallest(values: Any, k: Any) -> Any:
     return high
 
 
-@njit(cache=True)
+@leaf
+def _byte(bit: Any) -> Any:
+    """Number of the byte of a uint64 whose lowest bit is `bit`: 2 ** (8 p) times this factor begins with byte p."""
+    return (bit * np.uint64(0x0001020304050607)) >> np.uint64(56)
+
+
+@leaf
 def not_above(values: Any, bound: Any, numbers: Any, flags: Any, words: Any, places: Any) -> Any:
     """Numbers of the `values` (n,) that do not exceed `bound`, in order, into `numbers` (n + 1,); how many they are.
 
@@ -114,12 +134,25 @@ def not_above(values: Any, bound: Any, numbers: Any, flags: Any, words: Any, pla
         flags[j] = values[j] <= bound
     n_words = 0
     for w in range(words.shape[0]):
-        places[n_words] = 8 * w
+        places[n_words] = w
         n_words += words[w] != 0
-    found: Any = 0
+    found = np.uint64(0)
+    one = np.uint64(1)
     for w in range(n_words):
-        place = places[w]
-        for j in range(8):
-            numbers[found] = place + j
-            found += np.int64(flags[np.uint64(place + j)])
-    return found
+        place = np.uint64(places[w])
+        word = words[place]
+        at = place * np.uint64(8)
+        rest = word & (word - one)
+        numbers[found] = at + _byte(word ^ rest)
+        found += one
+        word = rest
+        rest = word & (word - one)
+        numbers[found] = at + _byte(word ^ rest)  # if there is a second one; if not, its place is taken next time
+        found += np.uint64(word != 0)
+        word = rest
+        while word != 0:
+            rest = word & (word - one)
+            numbers[found] = at + _byte(word ^ rest)
+            found += one
+            word = rest
+    return np.int64(found)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import VALID_METRICS, NearestNeighbors
 
-from detectors.kernels.local_outlier_factor import lof_scores, lof_scores_parallel, sieve
+from detectors.blas import one_blas_thread
+from detectors.kernels.local_outlier_factor import FEWEST_ROWS, lof_scores, lof_scores_parallel, sieve
 from detectors.kernels.neighbors import CHEBYSHEV, EUCLIDEAN, MANHATTAN, MINKOWSKI, kth_distances, nearest, reach_means
 from detectors.parameters import Rule, either, nothing
 
@@ -115,7 +116,11 @@ class ReferenceSet:
 
     def scores(self, X: Floats, *, parallel: bool = False) -> Floats:
         """Negative factors (n_rows,) of new rows (n_rows, n_features)."""
-        return np.asarray((lof_scores_parallel if parallel else lof_scores)(X, *self.arguments))
+        kernel = lof_scores_parallel if parallel else lof_scores
+        if len(X) < FEWEST_ROWS:  # no matrix products
+            return np.asarray(kernel(X, *self.arguments))
+        with one_blas_thread():
+            return np.asarray(kernel(X, *self.arguments))
 
 
 @dataclass(frozen=True)

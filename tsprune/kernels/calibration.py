@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels.leaf import leaf
+from detectors.kernels.leaf import leaf
 
 __all__ = ["HISTOGRAM_SIZE", "N_BINS", "add_count", "tail_probability"]
 

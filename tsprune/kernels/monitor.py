@@ -18,10 +18,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 import tsprune.kernels.monitor_layout as at
+from detectors.kernels.leaf import leaf
 from detectors.kernels.packed_forest import packed_scores
 from tsprune.kernels.calibration import HISTOGRAM_SIZE, N_BINS, add_count, tail_probability
 from tsprune.kernels.extremes import rarity
-from tsprune.kernels.leaf import leaf
 from tsprune.kernels.monitor_metric import VIEW_WEIGHT, increase, metric_step, strength
 from tsprune.kernels.relations import keep_row, unexplained
 from tsprune.kernels.visits import N_HOURS, N_SLOTS, N_VISITS

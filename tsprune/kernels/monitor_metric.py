@@ -13,8 +13,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 import tsprune.kernels.monitor_layout as at
+from detectors.kernels.leaf import leaf
 from tsprune.kernels.extremes import EXTREMES_SIZE, rarity
-from tsprune.kernels.leaf import leaf
 from tsprune.kernels.novelty import BOOK_SIZE, novelty
 from tsprune.kernels.visits import N_HOURS, N_SLOTS, N_VISITS, N_WEEKS, SLOT, slot_median, visit, week_median
 from tsprune.kernels.windows import QUARTILE_HIGH, QUARTILE_LOW, WINDOW_SIZE, push, views

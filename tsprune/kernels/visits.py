@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels.leaf import leaf
+from detectors.kernels.leaf import leaf
 
 __all__ = [
     "N_HOURS",

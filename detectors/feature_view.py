@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from detectors.blas import one_blas_thread
 from detectors.tables import reach
 
 __all__ = ["FeatureView", "agreement"]
@@ -118,6 +119,7 @@ class FeatureView:
         return feature, back
 
 
+@one_blas_thread()
 def agreement(X: Floats, middle: Floats, spread: Floats) -> Floats:
     """How far the extremes of each feature coincide with those of features that measure something else.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.blas import one_blas_thread
 from detectors.blocks import dependence_blocks, normality_log_p
 from detectors.joint_relevance import joint_log_p
 from detectors.relevance import KURTOSIS_LIMIT, RankBasis, discoveries, pair_evidence, rank_basis
@@ -115,6 +116,7 @@ class Decision:
         return sentences
 
 
+@one_blas_thread()
 def decide(
     X: Floats,
     constant: Mask,

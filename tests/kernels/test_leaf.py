@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tsprune.kernels import leaf as module
+from detectors.kernels import leaf as module
 
 
 def total_of_part(values: NDArray[np.float64], first: int) -> float:

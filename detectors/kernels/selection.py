@@ -119,8 +119,8 @@ def last_of_smallest(values: Any, k: Any) -> Any:
 
 @leaf
 def _byte(bit: Any) -> Any:
-    """Number of the byte of a uint64 whose lowest bit is `bit`: 2 ** (8 p) times this factor begins with byte p."""
-    return (bit * np.uint64(0x0001020304050607)) >> np.uint64(56)
+    """Number of the byte of a uint64 whose lowest bit is `bit`: how many bytes are below, all of them 1 modulo 255."""
+    return ((bit - np.uint64(1)) & np.uint64(0x0101010101010101)) % np.uint64(255)
 
 
 @leaf

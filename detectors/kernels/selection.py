@@ -120,7 +120,7 @@ def last_of_smallest(values: Any, k: Any) -> Any:
 @leaf
 def _byte(bit: Any) -> Any:
     """Number of the byte of a uint64 whose lowest bit is `bit`: how many bytes are below, all of them 1 modulo 255."""
-    return ((bit - np.uint64(1)) & np.uint64(0x0101010101010101)) % np.uint64(255)
+    return ((bit - np.uint64(bit != 0)) & np.uint64(0x0101010101010101)) % np.uint64(255)
 
 
 @leaf
@@ -146,7 +146,7 @@ def not_above(values: Any, bound: Any, numbers: Any, flags: Any, words: Any, pla
         numbers[found] = at + _byte(word ^ rest)
         found += one
         word = rest
-        rest = word & (word - one)
+        rest = word & (word - np.uint64(word != 0))
         numbers[found] = at + _byte(word ^ rest)  # if there is a second one; if not, its place is taken next time
         found += np.uint64(word != 0)
         word = rest

@@ -25,6 +25,7 @@ Mask = NDArray[np.bool_]
 LASTING = "lasting level shift"
 _JUDGED = ("spike", "burst", "level shift", "erratic stretch", "level excursion")  # what a backtest may withdraw
 _SHORTEST = 15  # points; with fewer there is no telling what is normal
+_MIN_CYCLES = 3  # of a period that is told
 _INTERMITTENT = 0.3  # share of the commonest value in a series of counts with pauses
 
 
@@ -99,7 +100,10 @@ def clean_column(
         return ColumnCleaning(
             x.copy(), np.zeros(n), np.zeros(n, bool), [], ["every value is missing or impossible; nothing is changed"]
         )
-    periods = _periods(x, trusted, periods)
+    told, periods = periods or (), _periods(x, trusted, periods)
+    guards += [
+        f"period {p} is not used: {n} rows are fewer than {_MIN_CYCLES} cycles" for p in told if p not in periods
+    ]
     patches: list[Patch] = []
     blocks: list[LevelBlock] = []
     model: SeriesModel | None = None
@@ -221,7 +225,7 @@ def _periods(x: Floats, trusted: Mask, periods: tuple[int, ...] | None) -> tuple
 
         found = tuple(sorted(find_periods(np.where(trusted, x, np.nan), max_periods=2, min_cycles=4).lengths))
         return found + (longer_periods(x, trusted, found[0]) if len(found) == 1 else ())
-    usable = tuple(sorted({p for p in periods if 1 < p <= n // 3}))
+    usable = tuple(sorted({p for p in periods if 1 < p <= n // _MIN_CYCLES}))
     if len(usable) == 1:
         usable += longer_periods(x, trusted, usable[0])
     return usable

@@ -164,6 +164,20 @@ def test_prune_removes_noise_and_keeps_what_depends(capsys: pytest.CaptureFixtur
         assert "score" in pd.read_csv(out).columns
 
 
+def test_periods_that_are_not_used_are_named(series_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(series_file), "--period", "24,400"]
+    status, out, _ = run(capsys, "clean", *words)
+    assert (status, "load: period 400 is not used: 480 rows are fewer than 3 cycles" in out) == (0, True)
+    (found,) = last_json(run(capsys, "clean", *words, "--json")[1])["series"]
+    assert found["periods"] == [24]
+    assert any("period 400 is not used" in note for note in found["notes"])
+    status, out, _ = run(capsys, "detect", *words)
+    assert status == 0
+    assert "load season 400" in out
+    assert "cycles; 4 are needed" in out
+    assert last_json(run(capsys, "detect", *words, "--json")[1])["periods"] == [24]
+
+
 @pytest.mark.parametrize("task", ["clean", "detect"])
 def test_fleet_has_one_row_of_summary_per_series(capsys: pytest.CaptureFixture[str], tmp_path: Path, task: str) -> None:
     rng = np.random.default_rng(1)

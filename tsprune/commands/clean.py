@@ -55,7 +55,11 @@ def clean(
         table = cleaner.changes_
         listed.append(table.assign(series=str(name)))
         counts = {str(reason): int(count) for reason, count in table["reason"].value_counts().items()}
-        summary.append({"series": str(name), "changed": len(table), "reasons": counts})
+        periods = [int(p) for p in cleaner.periods_[0]]
+        notes = list(cleaner.report_.guards)
+        summary.append(
+            {"series": str(name), "changed": len(table), "periods": periods, "reasons": counts, "notes": notes}
+        )
         add_cleaning(page, str(name), frame[name], cleaned[name], cleaner)
     everything = pd.concat(listed, ignore_index=True)
     if output is not None:
@@ -72,10 +76,18 @@ def clean(
 def _print(summary: list[dict[str, Any]], changes: pd.DataFrame) -> None:
     """Print what was changed, the first few rows in full."""
     rows = [
-        {**row, "reasons": ", ".join(f"{k} {v}" for k, v in row["reasons"].items()) or "nothing to repair"}
+        {
+            "series": row["series"],
+            "changed": row["changed"],
+            "periods": ", ".join(map(str, row["periods"])) or "none",
+            "reasons": ", ".join(f"{k} {v}" for k, v in row["reasons"].items()) or "nothing to repair",
+        }
         for row in summary
     ]
     print_table("Cleaning", rows)
+    for row in summary:
+        for note in row["notes"]:
+            console.print(f"{row['series']}: {note}", markup=False)
     columns = ["series", "time", "old", "new", "reason", "statistic", "threshold"]
     print_table("First changes", changes[columns].head(_SHOWN_CHANGES).to_dict("records"))
     if len(changes) > _SHOWN_CHANGES:

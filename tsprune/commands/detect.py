@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import numpy as np
@@ -54,6 +55,7 @@ def detect(
     explained = pd.DataFrame(detector.explain(series)).set_axis(frame.index)
     result = pd.DataFrame({"score": scores, "is_anomaly": is_anomaly}, index=frame.index)
     found = top_anomalies(frame, scores, explained, top)
+    seasons = [asdict(record) for record in detector.seasons_.records]
     if output is not None:
         write_table_file(result, output)
     if report is not None:
@@ -63,7 +65,13 @@ def detect(
         page.write(report)
     if not json:
         print_table("Most abnormal", found)
-    summary = {"n_timepoints": len(frame), "n_anomalies": int(is_anomaly.sum()), "top": found}
+        print_table("Seasons", [{"season": r["item"], "removed": not r["kept"], "why": r["reason"]} for r in seasons])
+    summary = {
+        "n_timepoints": len(frame),
+        "n_anomalies": int(is_anomaly.sum()),
+        "periods": list(detector.periods_),
+        "top": found,
+    }
     finish(summary, as_json=json, output=output, report=report)
 
 

@@ -182,6 +182,43 @@ def test_an_output_that_another_run_writes_is_left_alone(tmp_path: Path, capsys:
     assert output.read_bytes() == b"readings of the other run"
 
 
+def test_an_output_that_holds_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twice: the refusal itself must not make the output the run's own."""
+    source = write_lines(tmp_path / "in", 30)
+    output = tmp_path / "out.jsonl"
+    output.write_bytes(b"notes of last year")
+    for _ in range(2):
+        status, _, told = inside(capsys, *arguments(tmp_path, source, "--prime", "20"))
+        assert status == 2
+        assert "must be empty where the state" in told
+        assert output.read_bytes() == b"notes of last year"
+    output.unlink()
+    assert inside(capsys, *arguments(tmp_path, source, "--prime", "20"))[0] == 0
+    assert len(output.read_bytes().splitlines()) == 10
+
+
+def test_what_was_written_before_the_first_commit_is_written_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A state that counts no line yet owns its output, and is bound to no options."""
+    source = write_lines(tmp_path / "in", 30, bad_at=1)
+    assert inside(capsys, *arguments(tmp_path, source, "--prime", "15"))[0] == 2
+    output = tmp_path / "out.jsonl"
+    output.write_bytes(b'{"line": 1, "sco')
+    assert inside(capsys, *arguments(tmp_path, source, "--prime", "20", "--on-error", "skip"))[0] == 0
+    assert [json.loads(line)["line"] for line in output.read_bytes().splitlines()] == list(range(22, 32))
+
+
+def test_an_input_without_a_single_record_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "in"
+    source.write_text("no record\nno record either\n")
+    for _ in range(2):
+        status, out, told = inside(capsys, *arguments(tmp_path, source, "--on-error", "skip", "--json"))
+        assert status == 2
+        assert json.loads(out)["bad"] == {"syntax": 2}
+        assert "got none in 2 lines (refused: 2 syntax)" in told
+
+
 @pytest.mark.skipif(os.name != "posix", reason="locks and limits of POSIX")
 def test_no_room_for_the_output_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "in", 6000)

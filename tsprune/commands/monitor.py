@@ -131,14 +131,21 @@ def monitor(
 
             stack.enter_context(LiveView(run))
         progress = run.run()
+    counts = progress.summary()
+    bad = ", ".join(f"{count} {kind}" for kind, count in counts["bad"].items()) or "none"
     if as_json:
-        print(json.dumps(progress.summary()))
+        print(json.dumps(counts))
     else:
-        counts = progress.summary()
-        bad = ", ".join(f"{count} {kind}" for kind, count in counts["bad"].items()) or "none"
         learning = "" if progress.accepted >= prime else f", still learning from the first {prime}"
         print(f"{counts['readings']} readings of {counts['accepted']} accepted lines{learning}; refused: {bad}",
               file=sys.stderr)  # fmt: skip
+    if progress.lines and not progress.accepted:
+        from tsprune.commands.files import InputFileError
+
+        raise InputFileError(
+            f"{source!r} must hold records, JSON lines with a time and values or CSV with a header, got none in "
+            f"{progress.lines} lines (refused: {bad}); --on-error stop tells what is wrong with the first one."
+        )
 
 
 def _check_apart(paths: dict[str, Any]) -> None:

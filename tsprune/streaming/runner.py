@@ -160,6 +160,7 @@ class MonitorRun:
         self._last: int | None = None
         self._alerts: list[tuple[int, str, str]] = []
         self._primed = False
+        self._is_begun = False
         self._uncommitted = 0
 
     def run(self) -> Progress:
@@ -189,6 +190,8 @@ class MonitorRun:
 
     def _follow(self, out: BinaryIO) -> None:
         """Take line by line, commit now and then."""
+        if not self._is_begun:  # from now on, what the output holds is this run's
+            self.journal.commit(self.options, self.progress, b"{}", [])
         committed = time.monotonic()
         for line in self.source.lines(self.progress):
             if line is not None:
@@ -293,7 +296,8 @@ class MonitorRun:
     def _restore(self) -> None:
         """Take up what the journal holds."""
         stored = self.journal.read()
-        if stored is None:
+        self._is_begun = stored is not None
+        if stored is None or stored[1].lines == 0:
             return
         options, self.progress, blob = stored
         if options != self.options:
@@ -330,9 +334,14 @@ class MonitorRun:
             raise StoredStateError(
                 f"the output {str(self.output)!r} is being written by another run; end that one, or name another file."
             )
-        out.seek(0, os.SEEK_END)
-        if out.tell() < self.progress.output_bytes:
-            held = out.tell()
+        held = out.seek(0, os.SEEK_END)
+        if not self._is_begun and held:
+            out.close()
+            raise StoredStateError(
+                f"the output {str(self.output)!r} must be empty where the state {str(self.journal.path)!r} is new, got "
+                f"{held} bytes; give the state that belongs to it, name another file, or remove it."
+            )
+        if held < self.progress.output_bytes:
             out.close()
             raise StoredStateError(
                 f"the output {str(self.output)!r} must hold the {self.progress.output_bytes} bytes that the state "

@@ -20,6 +20,8 @@ __all__ = ["dependence_blocks", "normality_log_p"]
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
+_LARGEST_A = 13.0  # the p-values of Anderson and Darling's statistic are fitted up to there (p about 1e-30)
+_LEAST_LOG_P = 1.2937 - 5.709 * _LARGEST_A + 0.0186 * _LARGEST_A**2
 _ROWS_PER_DIRECTION = 10  # principal directions tested: at most one for so many rows
 _LEAST_ROWS = 20  # the kurtosis test is not accurate below
 
@@ -101,9 +103,12 @@ def normality_log_p(X: Floats) -> float:
     logs = [
         _skewness_log_p((squares * columns).mean(axis=0), n_rows),
         _kurtosis_log_p((squares * squares).mean(axis=0), n_rows),
-        _anderson_darling_log_p(columns),
         np.array([_mardia_log_p(scores)]),
     ]
+    if min(log_p.min() for log_p in logs) > _LEAST_LOG_P:  # else it could not be the smallest
+        logs.append(_anderson_darling_log_p(columns))
+    else:
+        logs.append(np.zeros(columns.shape[1]))
     every = np.concatenate(logs)
     return float(min(every.min() + np.log(len(every)), 0.0))
 
@@ -142,7 +147,7 @@ def _anderson_darling_log_p(columns: Floats) -> Floats:
     odd = 2.0 * np.arange(1, n_rows + 1)[:, None] - 1.0
     a = -n_rows - (odd * (lower + upper)).sum(axis=0) / n_rows
     a *= 1.0 + 0.75 / n_rows + 2.25 / n_rows**2
-    a = np.minimum(a, 13.0)  # the formula is fitted up to 13 (p about 1e-30)
+    a = np.minimum(a, _LARGEST_A)
     return np.where(a > 0.6, 1.2937 - 5.709 * a + 0.0186 * a * a, 0.0)
 
 

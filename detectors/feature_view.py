@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from detectors.blas import one_blas_thread
-from detectors.tables import reach
+from detectors.tables import quartiles, reach
 
 __all__ = ["FeatureView", "agreement"]
 
@@ -75,7 +75,7 @@ class FeatureView:
             X = np.where(lost, 0.0, X)
         unit = reach(X)
         mean, deviation = unit * np.nanmean(X / unit, axis=0), unit * np.nanstd(X / unit, axis=0)
-        low, middle, high = np.nanquantile(X, [0.25, 0.5, 0.75], axis=0)
+        low, middle, high = quartiles(X)
         scale = np.where(deviation > 0, deviation, 1.0)
         spread = np.where(high > low, (high - low) / 1.349, scale)
         return cls(mean, scale, middle, spread, agreement(X, middle, spread))

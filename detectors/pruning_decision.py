@@ -16,7 +16,7 @@ from detectors.blas import one_blas_thread
 from detectors.blocks import dependence_blocks, normality_log_p
 from detectors.joint_relevance import joint_log_p
 from detectors.relevance import KURTOSIS_LIMIT, RankBasis, discoveries, pair_evidence, rank_basis
-from detectors.tables import dense, is_sparse, reach
+from detectors.tables import dense, is_sparse, quartiles, reach
 
 __all__ = ["Decision", "decide", "duplicate_columns"]
 
@@ -367,7 +367,7 @@ def _name_harmful(found: Decision, X: Floats) -> None:
     if not len(which):
         return
     columns = X[:, which] / reach(X[:, which])
-    low, middle, high = np.nanquantile(columns, [0.25, 0.5, 0.75], axis=0)
+    low, middle, high = quartiles(columns)
     scale = (high - low) / 1.349
     farthest = np.nanmax(np.abs(columns - middle), axis=0)
     found.kinds[which[(scale > 0) & (farthest > _HARMFUL * scale)]] = "harmful"

@@ -10,7 +10,16 @@ from scipy import sparse
 
 from detectors.exceptions import InvalidTableError
 
-__all__ = ["check_magnitude", "constant_columns", "dense", "is_sparse", "reach", "refuse_lazy", "usual_row"]
+__all__ = [
+    "check_magnitude",
+    "constant_columns",
+    "dense",
+    "is_sparse",
+    "quartiles",
+    "reach",
+    "refuse_lazy",
+    "usual_row",
+]
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +71,15 @@ def usual_row(X: Any) -> Floats:
     column = np.arange(X.shape[1])
     low, high = ordered[np.maximum(present - 1, 0) // 2, column], ordered[present // 2 * (present > 1), column]
     return np.where(present > 0, 0.5 * (low + high), 0.0)
+
+
+def quartiles(X: Floats) -> Floats:
+    """Lower quartile, median and upper quartile (3, n_features) of the values of every column that are there.
+
+    numpy looks at column after column as soon as one may be missing; it need not where none is.
+    """
+    of = np.nanquantile if np.isnan(X).any() else np.quantile
+    return np.asarray(of(X, [0.25, 0.5, 0.75], axis=0))
 
 
 def reach(X: Floats) -> Floats:

@@ -326,6 +326,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
             X,
             reset=reset,
             dtype=np.float64,
+            order="C",  # the same bits, whatever the layout: sums run in one order
             accept_sparse="csr",
             ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,

@@ -247,6 +247,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
             X,
             reset=reset,
             dtype=np.float64,
+            order="C",  # the same bits, whatever the layout: sums run in one order
             accept_sparse="csr" if tags.sparse else False,
             ensure_all_finite="allow-nan" if tags.allow_nan else True,
             ensure_min_samples=2 if reset else 1,

@@ -22,7 +22,7 @@ from detectors.explanation import occlusion_shares, shares
 from detectors.feature_reports import mask_report, renamed_report
 from detectors.parameters import Rules, check_parameters
 from detectors.report import PruningReport
-from detectors.tables import is_sparse, refuse_lazy, usual_row
+from detectors.tables import is_sparse, narrow_indices, refuse_lazy, usual_row
 
 __all__: list[str] = []
 
@@ -242,7 +242,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         """Check a table at the door: float64 (n_rows, n_features), NaN and sparse as the engine takes them."""
         refuse_lazy(X)
         tags = get_tags(self).input_tags
-        return validate_data(
+        table = validate_data(
             self,
             X,
             reset=reset,
@@ -252,6 +252,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
             ensure_all_finite="allow-nan" if tags.allow_nan else True,
             ensure_min_samples=2 if reset else 1,
         )
+        return narrow_indices(table)
 
     def _prune(self, X: Any) -> None:
         """Fit the selector on `X` (n_rows, n_features); set `pruner_`, `support_`, `report_`."""

@@ -15,6 +15,7 @@ __all__ = [
     "constant_columns",
     "dense",
     "is_sparse",
+    "narrow_indices",
     "quartiles",
     "reach",
     "refuse_lazy",
@@ -71,6 +72,15 @@ def usual_row(X: Any) -> Floats:
     column = np.arange(X.shape[1])
     low, high = ordered[np.maximum(present - 1, 0) // 2, column], ordered[present // 2 * (present > 1), column]
     return np.where(present > 0, 0.5 * (low + high), 0.0)
+
+
+def narrow_indices(X: Any) -> Any:
+    """A checked table whose sparse places are int32 where they fit: trees know no others."""
+    most = np.iinfo(np.int32).max
+    if not is_sparse(X) or X.indices.dtype == np.int32 or max(X.nnz, *X.shape) > most:
+        return X
+    parts = (X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32))
+    return type(X)(parts, shape=X.shape)
 
 
 def quartiles(X: Floats) -> Floats:

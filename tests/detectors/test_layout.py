@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 
@@ -50,3 +51,13 @@ def test_evidence_of_pruners(table: np.ndarray) -> None:
     for same in layouts(table):
         pd.testing.assert_frame_equal(FeaturePruner(random_state=0).fit(same).report_.to_frame(), expected, rtol=0)
         assert (RowPruner(random_state=0).fit(same).suspicion_ == suspicion).all()
+
+
+def test_sparse_places_of_64_bits(table: np.ndarray) -> None:
+    """Long products of tables have them, and scikit-learn's trees refuse them."""
+    rows = sparse.csr_array(np.where(np.abs(table) > 2.0, table, 0.0))
+    wide = sparse.csr_array((rows.data, rows.indices.astype(np.int64), rows.indptr.astype(np.int64)), shape=rows.shape)
+    for detector in DETECTORS[:2]:
+        expected = clone(detector).fit(rows).score_samples(rows)
+        assert (clone(detector).fit(wide).score_samples(wide) == expected).all()
+    assert wide.indices.dtype == np.int64

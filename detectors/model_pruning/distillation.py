@@ -6,7 +6,7 @@ Lower score = more abnormal, for teacher and student.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -227,13 +227,7 @@ def distill(
     n_held = int(np.ceil(_HELD_OUT * len(rows)))
     held, used = rows[order[:n_held]], rows[order[n_held:]]
 
-    def teacher(points: Floats) -> Floats:
-        if named:
-            import pandas as pd
-
-            return engine_scores(detector, pd.DataFrame(points, columns=student.feature_names_in_))
-        return engine_scores(detector, points)
-
+    teacher = _teacher(detector, student)
     asked = np.vstack([used, _made_up(used, n_synthetic, rng)])
     scores = teacher(asked)
     trees = ExtraTreesRegressor(
@@ -255,6 +249,29 @@ def distill(
     manifest = {"fidelity": fidelity, "offset": offset, "n_features": rows.shape[1], "names": names}
     student._install(forest, manifest)
     return student
+
+
+def _teacher(detector: Any, student: DistilledDetector) -> Callable[[Floats], Floats]:
+    """Scores (n_points,) of points by `detector`, called as it was fitted: with its names, or without any."""
+    import pandas as pd
+
+    given = list(getattr(student, "feature_names_in_", ()))
+    known = list(getattr(detector, "feature_names_in_", () if hasattr(detector, "n_features_in_") else given))
+    if given and known and given != known:
+        raise InvalidTableError(
+            f"X must have the columns that the detector was fitted on, in their order, {known[:8]}, got {given[:8]}."
+        )
+
+    def scores(points: Floats) -> Floats:
+        found = engine_scores(detector, pd.DataFrame(points, columns=known) if known else points)
+        if not np.isfinite(found).all():
+            raise InvalidTableError(
+                f"the detector must give every row a finite score, got {found[~np.isfinite(found)][0]} for "
+                f"{int((~np.isfinite(found)).sum())} of {len(found)} points; it cannot be a teacher."
+            )
+        return found
+
+    return scores
 
 
 def _made_up(rows: Floats, n_points: int, rng: np.random.RandomState) -> Floats:

@@ -110,3 +110,25 @@ def test_bad_calls(table):
         distill(teacher, table, max_depth=0)
     with pytest.raises(InvalidParameterError, match="decision_function"):
         distill(object(), table)
+
+
+def test_a_teacher_is_called_with_the_names_it_knows(table):
+    """Warnings are errors here: scikit-learn warns of names that come or go."""
+    frame = pd.DataFrame(table, columns=["a", "b", "c"])
+    by_array, by_frame = OneClassSVM(nu=0.2).fit(table), OneClassSVM(nu=0.2).fit(frame)
+    expected = distill(by_array, table, random_state=0).score_samples(table)
+    for teacher, given in ((by_array, frame), (by_frame, table), (by_frame, frame)):
+        student = distill(teacher, given, random_state=0)
+        assert (student.score_samples(given) == expected).all()
+        assert list(getattr(student, "feature_names_in_", [])) == (list("abc") if given is frame else [])
+    with pytest.raises(InvalidTableError, match="columns that the detector was fitted on, in their order"):
+        distill(by_frame, frame[["c", "a", "b"]], random_state=0)
+
+
+def test_a_teacher_without_finite_scores_is_refused(table):
+    class Blind:
+        def decision_function(self, X):
+            return np.where(np.arange(len(X)) == 3, np.nan, 0.0)
+
+    with pytest.raises(InvalidTableError, match="every row a finite score, got nan for 1 of"):
+        distill(Blind(), table, random_state=0)

@@ -157,7 +157,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             If the series or its times cannot be used.
         """
         self._check()
-        settled, spread, stamps = settle_stamps(X, self.duplicates)
+        settled, spread, stamps = settle_stamps(X, self.duplicates, time)
         series = read_series(settled, time=time, name="X").within(_LARGEST)
         if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
             raise InvalidSeriesError(
@@ -261,7 +261,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             If rows are earlier than those fitted, or their times are not told.
         """
         check_is_fitted(self, "report_")
-        settled, spread, _ = settle_stamps(X, self.duplicates)
+        settled, spread, _ = settle_stamps(X, self.duplicates, time)
         series = self._same_columns(read_series(settled, time=time, name="X"), settled)
         rows = self._place(series)
         last = int(self._rows[-1])

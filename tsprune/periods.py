@@ -163,8 +163,10 @@ def find_periods(
     values = values[known[0] : known[-1] + 1]
     n = len(values)
     longest = n // int(min_cycles) if max_period is None else min(int(max_period), n // int(min_cycles))
-    if known.size < _SHORTEST or longest < min_period or np.ptp(values[np.isfinite(values)]) == 0.0:
+    if known.size < _SHORTEST or longest < min_period or np.nanmax(values) == np.nanmin(values):
         return Periods()
+    largest = np.nanmax(np.abs(values))
+    values = np.ldexp(values, -int(np.frexp(largest)[1]))  # exact, and no square overflows
     quiet, clipped = _without_outliers(values)
     found = _periods(quiet, int(max_periods), alpha, int(min_period), longest)
     if not found and clipped is not None:  # a short pulse in every cycle looks like outliers

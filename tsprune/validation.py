@@ -190,6 +190,11 @@ def read_series(
         Times that cannot be used.
     """
     kind, native = _recognise(y, name)
+    if isinstance(getattr(native, "index", None), pd.MultiIndex):
+        raise InvalidSeriesError(
+            f"the index of {name} must have one level, the time, got {list(native.index.names)}; pick one series, or "
+            "reset the index and use clean_many or detect_many."
+        )
     _check_time_column(native, kind, time, time_column, name)
     stamps: tuple[Integers, bool] | None = None
     names: tuple[str, ...] = ("y",)
@@ -290,6 +295,11 @@ def _columns(native: Any, kind: Kind, time_column: str | None, name: str) -> tup
         frame = nw.from_native(native, series_only=True)
         return _column_values(frame, str(label), name), (str(label) if label not in (None, "") else "y",)
     labels = [c for c in native.columns if c != time_column]
+    if "unique_id" in labels:
+        raise InvalidSeriesError(
+            f"{name} must hold series in columns, got a long frame with column 'unique_id'; use clean_many or "
+            "detect_many for it, pick one series, or drop that column."
+        )
     if not labels:
         raise InvalidSeriesError(f"{name} must have at least one column of values, got columns {list(native.columns)}.")
     names = tuple(str(c) for c in labels)

@@ -229,8 +229,9 @@ def test_duplicated_and_late_stamps() -> None:
     index = pd.date_range("2024-01-01", periods=N, freq="h")
     good = pd.Series(x, index=index)
     messy = pd.concat([good.iloc[:100], good.iloc[101:200], good.iloc[[100, 150]], good.iloc[200:]])
-    with pytest.raises(TimeIndexError):
+    with pytest.raises(TimeIndexError, match=r"earlier than row .* Or say duplicates='mean'"):
         SeriesCleaner(24).fit(messy)
+    SeriesCleaner(24).fit(messy, time=np.arange(len(messy)))  # the index is overridden
     for policy in ("mean", "first", "last"):
         cleaner = SeriesCleaner(24, duplicates=policy)
         out = cleaner.fit_transform(messy)

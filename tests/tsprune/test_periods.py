@@ -221,3 +221,12 @@ def test_a_fraction_that_cannot_be_told_from_a_whole_period_is_the_whole_one():
     assert find_periods(np.sin(2 * np.pi * t / 24.2) + rng.normal(0, 0.4, t.size)).lengths == (24,)
     longer = np.arange(9000)
     assert find_periods(np.sin(2 * np.pi * longer / 7.5) + rng.normal(0, 0.4, longer.size)).lengths == (15,)
+
+
+def test_the_unit_of_the_values_changes_nothing():
+    """Not even where squares would overflow or vanish."""
+    y = seasonal(12, 600, 0.3, np.random.default_rng(0))
+    expected = find_periods(y)
+    assert expected.lengths == (12,)
+    for power in (-1000, -1, 10, 1018):
+        assert find_periods(np.ldexp(y, power)) == expected

@@ -197,3 +197,12 @@ def test_masked_values_are_missing() -> None:
     np.testing.assert_array_equal(given, [1, 2, 3])
     with pytest.raises(InvalidSeriesError, match="numbers"):
         read_series(np.ma.masked_array(["a", "b"], mask=[False, True]))
+
+
+def test_many_series_in_one_column_are_refused() -> None:
+    long = pd.DataFrame({"unique_id": list("aabb"), "ds": [*STAMPS[:2], *STAMPS[:2]], "y": VALUES})
+    for frame in (long, pl.from_pandas(long), long.set_index("ds")):
+        with pytest.raises(InvalidSeriesError, match="'unique_id'; use clean_many or detect_many"):
+            read_series(frame, time=range(4))
+    with pytest.raises(InvalidSeriesError, match=r"one level, the time, got \['unique_id', 'ds'\]"):
+        read_series(long.set_index(["unique_id", "ds"]))

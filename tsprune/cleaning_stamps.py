@@ -37,7 +37,7 @@ def settle_stamps(X: Any, policy: str, time: Any = None) -> tuple[Any, Integers 
             read_time(index, len(index), where="the index of X")
         except TimeIndexError as error:
             raise TimeIndexError(
-                f"{error} Or say duplicates='mean', 'first' or 'last': late rows are sorted in, those of one stamp merged."
+                f"{error} Or say duplicates='mean', 'first' or 'last': late rows are sorted in, double ones merged."
             ) from None
         return X, None, []
     if index.hasnans:

@@ -11,6 +11,7 @@ from reference import naive_cleaning as naive
 from tsprune.kernels.hampel import running_mad, running_median
 from tsprune.kernels.level_blocks import level_pairs, refine_level
 from tsprune.kernels.patches import (
+    best_pairs,
     best_patches,
     innovations,
     patch_fit,
@@ -117,6 +118,49 @@ def test_search_takes_out_what_was_put_in() -> None:
     assert np.abs(rest - a).max() < 0.5
     assert (np.abs(z) > 8.0).all()
     assert size[np.flatnonzero(start == 40)[0]] == pytest.approx(-3.0, abs=0.3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_search_forgets_nothing_that_changed(seed: int) -> None:
+    """A twin that looks at every row again after every patch takes out the same, bit by bit; rows fill two blocks."""
+    rng = np.random.default_rng(seed)
+    n, phi = 300, np.array([1.0, -0.4, 0.1])
+    a = rng.normal(size=n)
+    for first, length in zip(rng.integers(0, n, 8), rng.integers(1, 9, 8), strict=True):
+        a[first : first + length] += rng.choice([-9.0, 9.0])
+    a[0] += 9.0
+    v = np.where(rng.uniform(size=n) < 0.05, 0.0, 1.0)
+    found = search_patches(a, phi, v, 2, 8, 4.0, 9.0, 0.5, 7.0, 1.0, 40)
+    sums, rest, taken, reach = np.cumsum(phi), a.copy(), np.zeros(n, bool), 2
+    starts, stops = [], []
+    while True:
+        e = innovations(rest, phi)
+        z, stop, pair_z, pair = np.zeros(n), np.zeros(n, np.int64), np.zeros(n), np.zeros((n, 2))
+        best_patches(e, v, sums, 0, n, 2, reach, 9.0, 0.5, 1.0, z, stop)
+        best_pairs(e, v, phi, sums, 0, n, 9.0, 0.5, 7.0, pair_z, pair)
+        z[taken], pair_z[taken] = 0.0, 0.0
+        row, double = int(np.abs(z).argmax()), int(pair_z.argmax())
+        if max(abs(z[row]), pair_z[double]) <= 4.0:
+            if reach == 8:
+                break
+            reach = 8
+            continue
+        if pair_z[double] > abs(z[row]):
+            rest[double : double + 2] -= pair[double]
+            taken[double : double + 2] = True
+            starts.append(double)
+            stops.append(double + 2)
+            continue
+        taken[row] = True
+        x = np.array([sums[min(t - row, 2)] - (sums[min(t - stop[row], 2)] if t >= stop[row] else 0.0) for t in
+                      range(row, min(stop[row] + 2, n))])  # fmt: skip
+        rest[row : stop[row]] -= z[row] / np.sqrt((v[row : row + x.size] * x * x).sum())
+        starts.append(row)
+        stops.append(int(stop[row]))
+    assert found[0].tolist() == starts
+    assert found[1].tolist() == stops
+    np.testing.assert_allclose(found[4], rest, atol=1e-12)
+    assert len(starts) > 5
 
 
 def test_search_stops_at_the_limit_and_leaves_a_lasting_step_alone() -> None:

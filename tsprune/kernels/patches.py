@@ -26,19 +26,46 @@ __all__ = [
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_BLOCK = 256  # rows whose largest evidence is remembered
+
 
 @njit(cache=True)
 def innovations(a: Floats, phi: Floats) -> Floats:
     """Return e (n_timepoints,) = phi applied to `a`; rows before the first are those after it, mirrored."""
+    e = np.zeros(a.shape[0])
+    _innovate(a, phi, 0, a.shape[0], e)
+    return e
+
+
+@njit(cache=True)
+def _innovate(a: Floats, phi: Floats, low: int, high: int, e: Floats) -> None:
+    """Write the innovations of the rows from `low` to `high` - 1 into `e` (n_timepoints,)."""
     n, order = a.shape[0], phi.shape[0]
-    e = np.zeros(n)
-    for t in range(n):
+    for t in range(low, min(high, n)):
         total = 0.0
         for k in range(order):
             row = abs(t - k)
             total += phi[k] * a[row if row < n else n - 1]
         e[t] = total
-    return e
+
+
+@njit(cache=True)
+def _largest(values: Floats, low: int, high: int, tops: Floats) -> int:
+    """Row of the first largest size in `values` (n_timepoints,), that changed from `low` to `high` - 1 only.
+
+    `tops` (n_blocks,) holds the largest size of every `_BLOCK` rows, so that no search looks at all of them.
+    """
+    n = values.shape[0]
+    for block in range(max(low, 0) // _BLOCK, (min(high, n) + _BLOCK - 1) // _BLOCK):
+        top = 0.0
+        for t in range(block * _BLOCK, min((block + 1) * _BLOCK, n)):
+            top = max(top, abs(values[t]))
+        tops[block] = top
+    block = int(np.argmax(tops))
+    for t in range(block * _BLOCK, min((block + 1) * _BLOCK, n)):
+        if abs(values[t]) == tops[block]:
+            return t
+    return 0
 
 
 @njit(cache=True)
@@ -77,7 +104,7 @@ def patch_fit(
 
 
 @njit(cache=True)
-def best_patches(
+def _best_patches(
     e: Floats,
     v: Floats,
     sums: Floats,
@@ -90,24 +117,22 @@ def best_patches(
     back: float,
     z_best: Floats,
     stop_best: Integers,
+    scratch: Floats,
 ) -> None:
-    """Write the largest |z| over the lengths for every start in [low, high) into `z_best`, `stop_best`.
-
-    A patch counts only where it explains as much as two free innovations at its edges, less `misfit` (in
-    chi-square units) or a tenth of its own evidence: it must come back to where it left. Its size must be at least
-    `least`.
-    """
+    """`best_patches` with room to work in: `scratch` (5, n_timepoints + 1), whatever it holds."""
     n, order = e.shape[0], sums.shape[0]
     first, last = max(low, 0), min(high, n)
     end = min(last + longest + order, n)  # nothing beyond has a say
-    ve_sum, v_sum = np.zeros(n + 1), np.zeros(n + 1)
+    ve_sum, v_sum = scratch[0], scratch[1]
+    ve_sum[first], v_sum[first] = 0.0, 0.0
     for t in range(first, end):
         ve_sum[t + 1] = ve_sum[t] + v[t] * e[t]
         v_sum[t + 1] = v_sum[t] + v[t]
     top = sums[order - 1]
     # behind a patch as long as the memory, its effect is `top` less what the step back makes of it, whatever its start
-    back_e, back_v, back_vv = np.zeros(n), np.zeros(n), np.zeros(n)
+    back_e, back_v, back_vv = scratch[2], scratch[3], scratch[4]
     for stop in range(first + order - 1, end):
+        back_e[stop], back_v[stop], back_vv[stop] = 0.0, 0.0, 0.0
         for t in range(stop, min(stop + order - 1, n)):
             y = sums[t - stop]
             back_e[stop] += v[t] * y * e[t]
@@ -146,6 +171,31 @@ def best_patches(
                 z = xe / np.sqrt(xx)
             if abs(z) > abs(z_best[start]) and abs(xe) >= least * xx and free - z * z <= max(misfit, 0.1 * z * z):
                 z_best[start], stop_best[start] = z, stop
+
+
+@njit(cache=True)
+def best_patches(
+    e: Floats,
+    v: Floats,
+    sums: Floats,
+    low: int,
+    high: int,
+    shortest: int,
+    longest: int,
+    misfit: float,
+    least: float,
+    back: float,
+    z_best: Floats,
+    stop_best: Integers,
+) -> None:
+    """Write the largest |z| over the lengths for every start in [low, high) into `z_best`, `stop_best`.
+
+    A patch counts only where it explains as much as two free innovations at its edges, less `misfit` (in
+    chi-square units) or a tenth of its own evidence: it must come back to where it left. Its size must be at least
+    `least`.
+    """
+    scratch = np.empty((5, e.shape[0] + 1))
+    _best_patches(e, v, sums, low, high, shortest, longest, misfit, least, back, z_best, stop_best, scratch)
 
 
 @njit(cache=True)
@@ -240,19 +290,22 @@ def search_patches(
     e = innovations(rest, phi)
     z_best, stop_best = np.zeros(n), np.zeros(n, np.int64)
     z_pair, pair = np.zeros(n), np.zeros((n, 2))
+    n_blocks = (n + _BLOCK - 1) // _BLOCK
+    tops, tops_pair = np.zeros(n_blocks), np.zeros(n_blocks)
+    scratch = np.empty((5, n + 1))
     starts, stops = np.empty(most, np.int64), np.empty(most, np.int64)
     sizes, zs = np.empty(most), np.empty(most)
     taken = np.zeros(n, np.bool_)
     found, reach, low, high = 0, shortest, 0, n
     while True:
-        best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best)
+        _best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best, scratch)
         if reach > 1 and back > 0.0:
             best_pairs(e, v, phi, sums, low, high, misfit, least, cost, z_pair, pair)
         for t in range(max(low, 0), min(high, n)):
             if taken[t]:  # a place is taken once
                 z_best[t] = 0.0
                 z_pair[t] = 0.0
-        start, double = int(np.argmax(np.abs(z_best))), int(np.argmax(z_pair))
+        start, double = _largest(z_best, low, high, tops), _largest(z_pair, low, high, tops_pair)
         as_pair = z_pair[double] > abs(z_best[start])
         strongest = z_pair[double] if as_pair else z_best[start]
         if found >= most or abs(strongest) <= threshold:
@@ -280,7 +333,7 @@ def search_patches(
         starts[found], stops[found], sizes[found], zs[found] = start, stop, size, strongest
         found += 1
         taken[start] = True
-        e = innovations(rest, phi)
+        _innovate(rest, phi, 0 if start < order else start, n if back < 0.0 else stop + order, e)
         low, high = start - reach - order, stop + order + 1
     return starts[:found], stops[:found], sizes[:found], zs[:found], rest
 

@@ -197,6 +197,14 @@ def test_an_output_that_holds_something_else_is_left_alone(tmp_path: Path, capsy
     assert len(output.read_bytes().splitlines()) == 10
 
 
+@pytest.mark.skipif(os.name != "posix", reason="devices and pipes of POSIX")
+def test_an_output_that_cannot_be_cut_back_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_lines(tmp_path / "in", 30)
+    for output in ("/dev/null", str(tmp_path)):
+        status, _, told = inside(capsys, str(source), "--state", str(tmp_path / "state"), "--output", output)
+        assert (status, "must be a regular file" in told) == (2, True)
+
+
 def test_what_was_written_before_the_first_commit_is_written_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

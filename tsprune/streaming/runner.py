@@ -328,6 +328,11 @@ class MonitorRun:
 
     def _open_output(self) -> BinaryIO:
         """Open the output, cut back to what counts."""
+        if self.output.exists() and not self.output.is_file():
+            raise StoredStateError(
+                f"the output {str(self.output)!r} must be a regular file, because it is cut back after a crash; write "
+                "to one, and follow that."
+            )
         out: BinaryIO = self.output.open("r+b") if self.output.exists() else self.output.open("w+b")
         if not _lock(out):
             out.close()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.imputation import interpolate_rows
+from tsprune.kernels.repetition import moving_mean, repetitions
 
 __all__ = ["LongProfile", "long_profile"]
 
@@ -36,7 +37,7 @@ class LongProfile:
         t = np.arange(a.size)
         even = np.interp(t, t[good], a[good])
         self.length = length
-        self.around = np.where(good, even - _moving_mean(even, length), np.nan)
+        self.around = np.where(good, even - moving_mean(even, length), np.nan)
         self.width = max(3, length // _PARTS) | 1
 
     def shape(self, rows: Integers, hidden: Mask | None = None) -> Floats:
@@ -59,25 +60,6 @@ class LongProfile:
         return np.asarray(smooth[rows - rows[0]])
 
 
-def _moving_mean(x: Floats, width: int) -> Floats:
-    """Centred moving mean (n_timepoints,) over `width` rows, over fewer at the ends."""
-    total = np.cumsum(np.r_[0.0, x])
-    t = np.arange(x.size)
-    low, high = np.maximum(t - width // 2, 0), np.minimum(t - width // 2 + width, x.size)
-    return np.asarray((total[high] - total[low]) / (high - low))
-
-
-def _repetition(even: Floats, good: Mask, length: int) -> float:
-    """Correlation of `even` (n_timepoints,), less its moving mean over a cycle of `length` rows, with a cycle ago."""
-    rest = np.where(good, even - _moving_mean(even, length), 0.0)
-    reach = 4.0 * np.median(np.abs(rest[good]))
-    rest = _moving_mean(np.clip(rest, -reach, reach), max(3, length // _PARTS) | 1)
-    both = good[length:] & good[:-length]
-    now, ago = rest[length:][both], rest[:-length][both]
-    scale = float(np.sqrt((now @ now) * (ago @ ago)))
-    return float(now @ ago) / scale if both.sum() > 0.2 * even.size and scale > 0.0 else 0.0
-
-
 def _long_season(a: Floats, good: Mask, shortest: int) -> int:
     """Length of the long season of `a` (n_timepoints,), at least `shortest` rows; 0 if there is none to see.
 
@@ -90,7 +72,7 @@ def _long_season(a: Floats, good: Mask, shortest: int) -> int:
     t = np.arange(a.size)
     even = np.interp(t, t[good], a[good])
     tried = np.unique(np.geomspace(shortest, longest, 2 + int(np.log(longest / shortest) / 0.015)).astype(int))
-    found = np.array([_repetition(even, good, int(length)) for length in tried])
+    found = repetitions(even, good, tried, _PARTS)
     peaks = 1 + np.flatnonzero((found[1:-1] >= found[:-2]) & (found[1:-1] >= found[2:]))
     peaks = peaks[found[peaks] >= _LEAST_REPETITION]
     if peaks.size == 0:
@@ -102,7 +84,7 @@ def _long_season(a: Floats, good: Mask, shortest: int) -> int:
             best = int(peak)
             break
     fine = np.arange(tried[best - 1], tried[best + 1] + 1)
-    return int(fine[np.argmax([_repetition(even, good, int(length)) for length in fine])])
+    return int(fine[np.argmax(repetitions(even, good, fine, _PARTS))])
 
 
 def long_profile(a: Floats, phi: Floats, weights: Floats, rows: Mask, periods: tuple[int, ...]) -> Floats:

@@ -7,7 +7,8 @@ import pytest
 import statsmodels.api as sm
 
 from tsprune import SeriesCleaner
-from tsprune.cleaning_profile import _long_season, _repetition, long_profile
+from tsprune.cleaning_profile import _long_season, long_profile
+from tsprune.kernels.repetition import repetitions
 
 
 def years(seed: int, amplitude: float, phi: float = 0.5, n: int = 1800) -> np.ndarray:
@@ -56,7 +57,7 @@ def test_short_gaps_and_short_series_ask_for_no_long_season() -> None:
     a = np.sin(2 * np.pi * np.arange(400) / 60)
     assert not long_profile(a, np.array([1.0, -0.9]), np.ones(400), rows, (7,)).any()
     assert _long_season(a[:60], np.ones(60, bool), 28) == 0
-    assert _repetition(np.zeros(400), np.ones(400, bool), 60) == 0.0
+    assert repetitions(np.zeros(400), np.ones(400, bool), np.array([60]), 24).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("length", [50, 97, 140])

@@ -24,7 +24,7 @@ from detectors.parameters import random_state as random_state_rule
 from detectors.pruning_decision import Decision, decide
 from detectors.report import PruningRecord, PruningReport
 from detectors.sentinel import MarginalSentinel
-from detectors.tables import constant_columns, dense, refuse_lazy
+from detectors.tables import constant_columns, dense, readable
 
 __all__ = ["FeaturePruner"]
 
@@ -320,10 +320,9 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         """Check a table at the door: float64 (n_rows, n_features), NaN allowed, CSR if sparse."""
-        refuse_lazy(X)
         return validate_data(
             self,
-            X,
+            readable(X),
             reset=reset,
             dtype=np.float64,
             accept_sparse="csr",

@@ -22,7 +22,7 @@ from detectors.explanation import occlusion_shares, shares
 from detectors.feature_reports import mask_report, renamed_report
 from detectors.parameters import Rules, check_parameters
 from detectors.report import PruningReport
-from detectors.tables import is_sparse, refuse_lazy, usual_row
+from detectors.tables import is_sparse, readable, usual_row
 
 __all__: list[str] = []
 
@@ -240,11 +240,10 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         """Check a table at the door: float64 (n_rows, n_features), NaN and sparse as the engine takes them."""
-        refuse_lazy(X)
         tags = get_tags(self).input_tags
         return validate_data(
             self,
-            X,
+            readable(X),
             reset=reset,
             dtype=np.float64,
             accept_sparse="csr" if tags.sparse else False,

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from detectors.model_pruning.references import MEASURE, MEASURE_PARAMETERS, ForeignMetric, Metric, metric_of
 from detectors.parameters import Rules, check_parameters, either, integer, nothing, random_state, real
 from detectors.report import PruningRecord, PruningReport
-from detectors.tables import check_magnitude, refuse_lazy
+from detectors.tables import check_magnitude, readable
 
 __all__ = ["RowDecision", "RowPruner", "decide_rows", "stored_precision"]
 
@@ -279,8 +279,7 @@ class RowPruner(BaseEstimator):
         """
         del y
         check_parameters(self, self._parameters)
-        refuse_lazy(X)
-        table = np.ascontiguousarray(validate_data(self, X, dtype=np.float64, ensure_min_samples=2))
+        table = np.ascontiguousarray(validate_data(self, readable(X), dtype=np.float64, ensure_min_samples=2))
         metric = metric_of(self.metric, self.p, self.metric_params)
         largest = (np.finfo(np.float64).max / table.shape[1]) ** (1.0 / max(metric.p, 2.0)) / 4.0
         check_magnitude(table, largest, "so that distances are finite")

@@ -285,8 +285,15 @@ class PrunedOneClassSVM(CompiledDetector):
         n_kept = int(self.support_.sum())
         if vectors.shape != (len(weights), 2 * n_kept if view else n_kept):
             raise ValueError(f"vectors of shape {vectors.shape} do not fit")
-        names = ("intercept", "kernel", "gamma", "coef0", "degree")
-        self._install(Expansion(vectors, weights, *(manifest[name] for name in names)))
+        if any(array.shape != (n_kept,) for array in view.values()):
+            raise ValueError(f"a view of {[array.shape for array in view.values()]} does not fit")
+        if manifest["kernel"] not in ("linear", "poly", "rbf", "sigmoid"):
+            raise ValueError(f"no kernel is called {manifest['kernel']!r}")
+        intercept, gamma, coef0 = (float(manifest[name]) for name in ("intercept", "gamma", "coef0"))
+        degree = int(manifest["degree"])
+        if not 0 <= degree <= np.iinfo(np.int32).max:
+            raise ValueError(f"the degree is {degree}")
+        self._install(Expansion(vectors, weights, intercept, manifest["kernel"], gamma, coef0, degree))
 
 
 def _fitted(machine: OneClassSVM, X: Floats, weights: Floats | None) -> OneClassSVM:

@@ -24,7 +24,7 @@ from detectors.exceptions import GuardError, InvalidTableError, StoredModelError
 from detectors.model_pruning.fidelity import rank_correlation
 from detectors.model_pruning.trees import FlatForest
 from detectors.parameters import check_value, integer, real
-from detectors.persistence import read_model, write_model
+from detectors.persistence import CONTRADICTIONS, read_model, stored_columns, write_model
 from detectors.tables import check_magnitude, readable
 
 __all__ = ["DistilledDetector", "distill"]
@@ -131,7 +131,7 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
             if arrays["feature"].max(initial=0) >= int(manifest["n_features"]):  # the kernel would read behind the row
                 raise ValueError(f"a tree looks at column {arrays['feature'].max()}")
             student._install(FlatForest.from_compact(arrays, 1.0), manifest)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except CONTRADICTIONS as error:
             raise StoredModelError(f"{path}: the stored {cls.__name__} lacks what it needs: {error!r}.") from error
         return student
 
@@ -145,9 +145,9 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         self.forest_ = forest
         self.fidelity_ = float(manifest["fidelity"])
         self.offset_ = float(manifest["offset"])
-        self.n_features_in_ = int(manifest["n_features"])
-        if manifest["names"] is not None:
-            self.feature_names_in_ = np.array(manifest["names"], dtype=object)
+        self.n_features_in_, names = stored_columns(manifest)
+        if names is not None:
+            self.feature_names_in_ = names
 
 
 def distill(

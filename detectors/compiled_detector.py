@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from detectors.exceptions import StoredModelError
 from detectors.feature_pruner import FeaturePruner
 from detectors.kernels.finite import all_finite
-from detectors.persistence import read_model, write_model
+from detectors.persistence import CONTRADICTIONS, plain_parameter, read_model, stored_columns, write_model
 from detectors.pruned_outlier_detector import _PrunedOutlierDetector
 from detectors.report import PruningReport
 
@@ -144,7 +144,7 @@ class CompiledDetector(_PrunedOutlierDetector):
                 report = PruningReport([], report.subject, report.guards, report.figures)
             reports[name] = report.to_json()
         manifest |= {
-            "parameters": {p: _plain_parameter(p, getattr(self, p)) for p in self.get_params(deep=False)},
+            "parameters": {p: plain_parameter(p, getattr(self, p)) for p in self.get_params(deep=False)},
             "n_features": int(self.n_features_in_),
             "names": None if names is None else [str(n) for n in names],
             "reports": reports,
@@ -176,18 +176,19 @@ class CompiledDetector(_PrunedOutlierDetector):
         manifest, arrays = read_model(path, cls.__name__)
         try:
             detector = cls(**manifest["parameters"])
-            n_features = int(manifest["n_features"])
-            detector.n_features_in_ = n_features
-            if manifest["names"] is not None:
-                detector.feature_names_in_ = np.array(manifest["names"], dtype=object)
-            detector.support_ = np.unpackbits(arrays["support"], count=n_features).astype(bool)
+            detector.n_features_in_, names = stored_columns(manifest)
+            if names is not None:
+                detector.feature_names_in_ = names
+            detector.support_ = np.unpackbits(arrays["support"], count=detector.n_features_in_).astype(bool)
             detector.pruner_ = None
             detector._reference_ = arrays["reference"]
+            if detector._reference_.shape != (detector.support_.sum(),):
+                raise ValueError(f"a usual row of shape {detector._reference_.shape} does not fit")
             for name, text in manifest["reports"].items():
                 setattr(detector, name, PruningReport.from_json(text))
             detector._restore(manifest, arrays)
             detector.offset_ = float(arrays["offset"][0])
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except CONTRADICTIONS as error:
             raise StoredModelError(f"{path}: the stored {cls.__name__} lacks what it needs: {error!r}.") from error
         return detector
 
@@ -197,7 +198,7 @@ class CompiledDetector(_PrunedOutlierDetector):
         Parameters
         ----------
         path : path-like, optional
-            File to write the model to.
+            File to write the model to; an old one is replaced in one step.
 
         Returns
         -------
@@ -209,6 +210,8 @@ class CompiledDetector(_PrunedOutlierDetector):
         ------
         ImportError
             Without the package `onnx`.
+        UnwritablePathError
+            If there is a folder or a device at `path`, or no folder for it.
         """
         from detectors.onnx_export import export
 
@@ -218,19 +221,3 @@ class CompiledDetector(_PrunedOutlierDetector):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         return tags
-
-
-def _plain_parameter(name: str, value: Any) -> Any:
-    """A constructor parameter as JSON holds it; a RandomState is not stored."""
-    if isinstance(value, np.random.RandomState):
-        return None
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {str(k): _plain_parameter(name, v) for k, v in value.items()}
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise StoredModelError(
-        f"a stored parameter must be a number, a text, True, False or None, {name} is {value!r}; "
-        "keep this detector in memory, or choose a parameter that can be stored."
-    )

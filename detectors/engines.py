@@ -12,9 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-__all__ = ["engine_offset", "engine_scores", "is_pyod", "seeded"]
+from detectors.parameters import Rule
+
+__all__ = ["ENGINE", "FITTED", "engine_offset", "engine_scores", "is_pyod", "seeded"]
 
 Floats = NDArray[np.float64]
+
+ENGINE = Rule(
+    "an outlier detector (an instance with fit and score_samples or decision_function; scikit-learn's "
+    "LocalOutlierFactor with novelty=True)",
+    lambda value: (
+        not isinstance(value, type)
+        and hasattr(value, "fit")
+        and (hasattr(value, "score_samples") or hasattr(value, "decision_function"))
+    ),
+)
+FITTED = Rule(
+    "a fitted outlier detector (an instance with score_samples or decision_function; scikit-learn's "
+    "LocalOutlierFactor with novelty=True)",
+    lambda value: (
+        not isinstance(value, type) and (hasattr(value, "score_samples") or hasattr(value, "decision_function"))
+    ),
+)
 
 
 def seeded(estimator: Any, random_state: Any) -> Any:

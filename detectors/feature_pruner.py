@@ -16,15 +16,14 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from detectors.exceptions import InvalidTableError
-from detectors.feature_reports import decision_changes
+from detectors.feature_reports import decision_changes, read_decisions
 from detectors.guards import OverPruningGuard
 from detectors.parameters import Rules, boolean, check_parameters, choice, either, has_methods, integer, nothing, real
 from detectors.parameters import random_state as random_state_rule
 from detectors.pruning_decision import Decision, decide
 from detectors.report import PruningRecord, PruningReport
 from detectors.sentinel import MarginalSentinel
-from detectors.tables import constant_columns, dense, refuse_lazy
+from detectors.tables import constant_columns, dense, readable
 
 __all__ = ["FeaturePruner"]
 
@@ -291,24 +290,17 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
 
         Raises
         ------
+        InvalidParameterError
+            If it is no report on features.
         InvalidTableError
             If the report keeps nothing.
         """
+        names, support, kinds, relevance = read_decisions(report)
         made = cls() if pruner is None else clone(pruner)
-        names = [record.item for record in report.records]
-        made.support_ = np.array([record.kept for record in report.records], dtype=bool)
-        if not made.support_.any():
-            raise InvalidTableError(
-                f"a report to start from must keep at least one feature, got {len(names)} records that keep none; "
-                "fit a FeaturePruner on the table instead."
-            )
+        made.support_, made.kinds_, made.relevance_ = support, kinds, relevance
         made.n_features_in_ = len(names)
         if all(isinstance(name, str) for name in names) and names != [f"x{i}" for i in range(len(names))]:
             made.feature_names_in_ = np.array(names, dtype=object)
-        made.kinds_ = np.array([record.kind for record in report.records], dtype=object)
-        tested = ~np.isin(made.kinds_, ("duplicate", "irrelevant block"))  # their statistics tell something else
-        statistics = np.array([record.statistic for record in report.records])
-        made.relevance_ = np.where(tested, np.nan_to_num(statistics, nan=0.0), 0.0)
         made.blocks_ = np.arange(len(names))
         made.sentinel_ = None
         made.report_ = report
@@ -320,10 +312,9 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         """Check a table at the door: float64 (n_rows, n_features), NaN allowed, CSR if sparse."""
-        refuse_lazy(X)
         return validate_data(
             self,
-            X,
+            readable(X),
             reset=reset,
             dtype=np.float64,
             order="C",  # the same bits, whatever the layout: sums run in one order

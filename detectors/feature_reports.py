@@ -11,11 +11,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from detectors.exceptions import InvalidTableError
+from detectors.parameters import Rule, check_value
 from detectors.report import PruningRecord, PruningReport
 
-__all__ = ["decision_changes", "mask_report", "renamed_report"]
+__all__ = ["decision_changes", "mask_report", "read_decisions", "renamed_report"]
 
 Mask = NDArray[np.bool_]
+
+_ON_FEATURES = Rule(
+    "a PruningReport on features, as the report_ of a FeaturePruner",
+    lambda value: isinstance(value, PruningReport) and value.subject == "features",
+)
 
 
 def mask_report(names: Sequence[Any], support: Mask, selector: str | None) -> PruningReport:
@@ -36,6 +43,30 @@ def mask_report(names: Sequence[Any], support: Mask, selector: str | None) -> Pr
             word = "kept" if kept else "deselected"
             records.append(PruningRecord(name, word, bool(kept), f"{word} by {selector}"))
     return PruningReport(records, subject="features")
+
+
+def read_decisions(report: PruningReport) -> tuple[list[Any], Mask, NDArray[Any], NDArray[np.float64]]:
+    """Names, support, kinds and relevance (n_features,) that a report on features tells of.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is no report on features.
+    InvalidTableError
+        If it keeps nothing.
+    """
+    check_value("report", report, _ON_FEATURES, owner="from_report")
+    names = [record.item for record in report.records]
+    support = np.array([record.kept for record in report.records], dtype=bool)
+    if not support.any():
+        raise InvalidTableError(
+            f"a report to start from must keep at least one feature, got {len(names)} records that keep none; "
+            "fit a FeaturePruner on the table instead."
+        )
+    kinds = np.array([record.kind for record in report.records], dtype=object)
+    tested = ~np.isin(kinds, ("duplicate", "irrelevant block"))  # their statistics tell something else
+    statistics = np.array([record.statistic for record in report.records])
+    return names, support, kinds, np.where(tested, np.nan_to_num(statistics, nan=0.0), 0.0)
 
 
 def renamed_report(report: PruningReport, names: Sequence[Any]) -> PruningReport:

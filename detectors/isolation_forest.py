@@ -7,6 +7,7 @@ fidelity. Lower = more abnormal, -0.5 is the usual threshold.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,7 +46,7 @@ class PrunedIsolationForest(CompiledDetector):
     contamination : "auto" or float in (0, 0.5]
         Share of outliers among the fitted rows; "auto" puts the threshold at -0.5.
     max_features : int or float in (0, 1]
-        Features per tree.
+        Features per tree; all that are kept, if they are fewer.
     bootstrap : bool
         Draw rows with replacement.
     n_jobs : int or None
@@ -164,12 +165,34 @@ class PrunedIsolationForest(CompiledDetector):
     def _make_engine(self) -> Any:
         return self._engine(self.random_state)
 
+    def _check_draws(self, n_features: int, weights: Floats | None, n_rows: int) -> None:
+        """Raise if a tree cannot have the features and rows that it is to be grown on."""
+        most = self.max_features
+        if isinstance(most, Integral) and int(most) > n_features:
+            raise InvalidParameterError(
+                f"max_features must be at most the number of features, {n_features}, got {most}; a share such as 0.5 "
+                "goes with any table."
+            )
+        if weights is None or self.bootstrap:
+            return
+        drawn = min(256, n_rows) if self.max_samples == "auto" else self.max_samples
+        drawn = min(int(drawn), n_rows) if isinstance(drawn, Integral) else int(drawn * n_rows)
+        if np.count_nonzero(weights) < drawn:
+            raise InvalidParameterError(
+                f"sample_weight must be positive for as many rows as a tree draws, {drawn}, got "
+                f"{np.count_nonzero(weights)} positive ones; set a smaller max_samples, or bootstrap=True."
+            )
+
     def _engine(self, random_state: Any) -> IsolationForest:
-        """scikit-learn's forest with the parameters of this one."""
+        """scikit-learn's forest with the parameters of this one, drawing no more features than are kept."""
+        support = getattr(self, "support_", None)
+        most = self.max_features
+        if support is not None and isinstance(most, Integral):
+            most = max(1, min(int(most), int(support.sum())))
         return IsolationForest(
             n_estimators=self.n_estimators,
             max_samples=self.max_samples,
-            max_features=self.max_features,
+            max_features=most,
             bootstrap=self.bootstrap,
             n_jobs=self.n_jobs,
             random_state=random_state,
@@ -180,9 +203,11 @@ class PrunedIsolationForest(CompiledDetector):
     def _fit_engine(self, X: Any, sample_weight: Floats | None) -> None:
         """Grow, flatten and prune the forest."""
         check_magnitude(X, float(np.finfo(np.float32).max), "as trees are grown in single precision")
+        self._check_draws(len(self.support_), sample_weight, X.shape[0])
         before, view_before = self._continued() if self.warm_start else (None, None)
         if before is None:
-            weighted = self.prune_features and self.weight_features and self.max_features == 1.0 and not is_sparse(X)
+            whole = self.max_features == 1.0 and not isinstance(self.max_features, Integral)  # 1 is one feature
+            weighted = self.prune_features and self.weight_features and whole and not is_sparse(X)
             self._view = FeatureView.of(X) if weighted else None
             self._grown_on = self.support_.copy()
         self.detector_, history = self._grown(before, self.random_state, X, sample_weight)

@@ -15,6 +15,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
+from detectors.kernels.neighbors import CHEBYSHEV, EUCLIDEAN, MANHATTAN, MINKOWSKI
 from detectors.model_pruning.references import (
     MEASURE,
     MEASURE_PARAMETERS,
@@ -26,6 +27,7 @@ from detectors.model_pruning.references import (
 )
 from detectors.model_pruning.rows import decide_rows, stored_precision
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
+from detectors.persistence import plain_parameter
 from detectors.pruned_detector import CONTAMINATION
 from detectors.report import PruningReport
 from detectors.tables import check_magnitude
@@ -247,7 +249,8 @@ class PrunedLOF(CompiledDetector):
         self.detector_ = engine
         self.support_rows_ = keep
         self.model_report_ = report
-        if self.prune_rows:
+        self._derived = bool(self.prune_rows)
+        if self._derived:
             reference, own = metric.references(stored_precision(X[keep]), int(engine.n_neighbors))
         else:
             spread = 1.0 / engine._lrd  # its public attributes do not tell the densities
@@ -285,29 +288,46 @@ class PrunedLOF(CompiledDetector):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         r = self.reference_
-        manifest: dict[str, Any] = {"k": r.k, "floor": r.floor}
+        # what the references were made with, which `set_params` may have changed since
+        manifest: dict[str, Any] = {"k": r.k, "floor": r.floor, "derived": self._derived, "p": r.metric.p}
         if isinstance(r.metric, Metric):
-            manifest |= {"metric": r.metric.number, "p": r.metric.p}
+            manifest["metric"] = r.metric.number
+        else:
+            manifest["measure"] = plain_parameter("metric", r.metric.measure)
+            manifest["measure_parameters"] = plain_parameter("metric_params", r.metric.parameters)
         narrow = r.rows.astype(np.float32)
         arrays = {"rows": narrow if (narrow == r.rows).all() else r.rows}
-        if not self.prune_rows:  # these are scikit-learn's; our own follow from the rows
+        if not self._derived:  # these are scikit-learn's; our own follow from the rows
             arrays |= {"kth": r.kth, "spread": r.spread}
         return manifest, arrays
 
     def _restore(self, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         rows, k = arrays["rows"].astype(np.float64), int(manifest["k"])
-        metric = metric_of(self.metric, self.p, self.metric_params)
-        if isinstance(metric, Metric):
-            metric = Metric(int(manifest["metric"]), float(manifest["p"]))
+        metric = _stored_metric(manifest, self.metric, self.metric_params)
         if rows.ndim != 2 or len(rows) != int(self.support_.sum()) or not 0 < k < max(2, rows.shape[1]):
             raise ValueError(f"reference rows of shape {rows.shape} do not fit")
-        if self.prune_rows:
+        self._derived = bool(manifest.get("derived", self.prune_rows))  # older files do not tell
+        if self._derived:
             self._install(metric.references(np.ascontiguousarray(rows.T), k)[0])
             return
         kth, spread = arrays["kth"], arrays["spread"]
         if kth.shape != (rows.shape[1],) or spread.shape != kth.shape:
             raise ValueError(f"densities of {len(kth)} rows do not fit {rows.shape[1]} rows")
         self._install(_references(rows, kth, spread, k, float(manifest["floor"]), metric))
+
+
+def _stored_metric(manifest: Mapping[str, Any], measure: Any, parameters: Any) -> Metric | ForeignMetric:
+    """The distance of stored references; older files tell a foreign one by the constructor parameters alone."""
+    if "metric" in manifest:
+        number = manifest["metric"]
+        if number not in (EUCLIDEAN, MANHATTAN, CHEBYSHEV, MINKOWSKI):
+            raise ValueError(f"no distance has the number {number!r}")
+        return Metric(int(number), float(manifest["p"]))
+    measure, parameters = manifest.get("measure", measure), manifest.get("measure_parameters", parameters)
+    metric = metric_of(measure, manifest.get("p", 2.0), parameters)
+    if isinstance(metric, Metric) or not isinstance(measure, str):
+        raise ValueError(f"the distance is called {measure!r}")
+    return metric
 
 
 def _references(

@@ -15,6 +15,7 @@ from sklearn.svm import OneClassSVM
 from sklearn.utils import check_random_state
 
 from detectors.compiled_detector import CompiledDetector
+from detectors.exceptions import InvalidParameterError
 from detectors.feature_view import FeatureView
 from detectors.model_pruning.fidelity import rank_correlation
 from detectors.model_pruning.support_vectors import Expansion, reduce_vectors
@@ -26,6 +27,7 @@ __all__ = ["PrunedOneClassSVM"]
 
 Floats = NDArray[np.float64]
 
+_MOST_ITERATIONS = 10_000_000  # libsvm's own limit
 _FIRST_ROWS = 500  # rows of each half of the first pair of subsampled machines
 _OFFSET_ROWS = 20000  # rows whose quantile gives the offset of a subsampled machine
 
@@ -51,7 +53,8 @@ class PrunedOneClassSVM(CompiledDetector):
         MB of kernel cache of the fit.
     verbose : bool
     max_iter : int >= -1
-        Of the solver; -1 = no limit.
+        Of the solver; -1 = libsvm's own limit, ten million or a hundred per row, which only a fit reaches that would
+        not end: scikit-learn then warns.
     contamination : "auto" or float in (0, 0.5]
         Share of outliers among the fitted rows; "auto" leaves the threshold to `nu`.
     n_jobs : int or None
@@ -285,19 +288,38 @@ class PrunedOneClassSVM(CompiledDetector):
         n_kept = int(self.support_.sum())
         if vectors.shape != (len(weights), 2 * n_kept if view else n_kept):
             raise ValueError(f"vectors of shape {vectors.shape} do not fit")
-        names = ("intercept", "kernel", "gamma", "coef0", "degree")
-        self._install(Expansion(vectors, weights, *(manifest[name] for name in names)))
+        if any(array.shape != (n_kept,) for array in view.values()):
+            raise ValueError(f"a view of {[array.shape for array in view.values()]} does not fit")
+        if manifest["kernel"] not in ("linear", "poly", "rbf", "sigmoid"):
+            raise ValueError(f"no kernel is called {manifest['kernel']!r}")
+        intercept, gamma, coef0 = (float(manifest[name]) for name in ("intercept", "gamma", "coef0"))
+        degree = int(manifest["degree"])
+        if not 0 <= degree <= np.iinfo(np.int32).max:
+            raise ValueError(f"the degree is {degree}")
+        self._install(Expansion(vectors, weights, intercept, manifest["kernel"], gamma, coef0, degree))
 
 
 def _fitted(machine: OneClassSVM, X: Floats, weights: Floats | None) -> OneClassSVM:
     """Fit a machine on `X` (n_rows, n_features) with `weights` (n_rows,).
 
     libsvm hands out nu times the sum of the weights row by row until nothing is left; where `nu` is 1, what rounding
-    leaves is written beyond its arrays. So nu stays below 1 by the rounding of such a sum.
+    leaves is written beyond its arrays, and without weights no row is left to tell the threshold. So nu stays below 1
+    by the rounding of such a sum. scikit-learn lifts libsvm's own limit of the iterations; here it holds.
     """
+    limited = machine.max_iter == -1
     if weights is not None:
-        machine.set_params(nu=min(machine.nu, 1.0 - 4 * len(X) * float(np.finfo(np.float64).eps)))
-    return machine.fit(X, sample_weight=weights)
+        most = float(machine.tol) / float(np.finfo(np.float64).eps)
+        if limited and weights.sum() > most:
+            raise InvalidParameterError(
+                f"the sum of sample_weight must be at most tol / 2.2e-16 = {most:.3g} while max_iter is -1, got "
+                f"{weights.sum():.3g}: rounding exceeds the tolerance, and the solver would never stop; divide the "
+                "weights by their largest."
+            )
+    machine.set_params(nu=min(machine.nu, 1.0 - 4 * len(X) * float(np.finfo(np.float64).eps)))
+    if not limited:
+        return machine.fit(X, sample_weight=weights)
+    machine.set_params(max_iter=max(_MOST_ITERATIONS, 100 * len(X)))
+    return machine.fit(X, sample_weight=weights).set_params(max_iter=-1)
 
 
 def _expansion(machine: Any) -> Expansion:

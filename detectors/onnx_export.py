@@ -5,11 +5,11 @@ Law: the graph needs onnxruntime alone, and answers as `score_samples` and `pred
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from detectors.atomic_file import replace_file
 from detectors.exceptions import InvalidParameterError
 from detectors.feature_view import _CLIP as LINEAR_CLIP
 from detectors.kernels.neighbors import CHEBYSHEV, EUCLIDEAN, MANHATTAN
@@ -27,7 +27,7 @@ def export(detector: Any, path: Any = None) -> bytes:
     detector : PrunedIsolationForest, PrunedLOF or PrunedOneClassSVM
         Fitted.
     path : path-like, optional
-        File to write.
+        File to write; an old one is replaced in one step.
 
     Returns
     -------
@@ -39,6 +39,8 @@ def export(detector: Any, path: Any = None) -> bytes:
         Without the package `onnx`.
     InvalidParameterError
         For another kind of detector.
+    UnwritablePathError
+        If there is a folder or a device at `path`, or no folder for it.
     """
     try:
         import onnx
@@ -82,7 +84,7 @@ def export(detector: Any, path: Any = None) -> bytes:
     onnx.checker.check_model(model)
     stored: bytes = model.SerializeToString()
     if path is not None:
-        Path(path).write_bytes(stored)
+        replace_file(path, stored)
     return stored
 
 
@@ -173,13 +175,12 @@ def _viewed(graph: _Graph, view: Any, rows: str) -> str:
 
 def _expansion(graph: _Graph, expansion: Any, rows: str) -> str:
     """Values of a kernel expansion."""
-    vectors = graph.constant(np.ascontiguousarray(expansion.vectors.T))
     if expansion.kernel == "rbf":
         distances = _differences(graph, rows, expansion.vectors)
         squares = graph.add("ReduceSum", [graph.add("Mul", [distances, distances]), graph.axes(2)], keepdims=0)
         kernel = graph.add("Exp", [graph.add("Mul", [squares, graph.number(-expansion.gamma)])])
     else:
-        kernel = graph.add("MatMul", [rows, vectors])
+        kernel = graph.add("MatMul", [rows, graph.constant(np.ascontiguousarray(expansion.vectors.T))])
         if expansion.kernel != "linear":
             scaled = graph.add("Mul", [kernel, graph.number(expansion.gamma)])
             kernel = graph.add("Add", [scaled, graph.number(expansion.coef0)])

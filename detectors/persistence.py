@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from detectors.atomic_file import replace_file
 from detectors.exceptions import StoredModelError
 
-__all__ = ["pack", "read_model", "unpack", "write_model"]
+__all__ = ["CONTRADICTIONS", "pack", "plain_parameter", "read_model", "stored_columns", "unpack", "write_model"]
 
 _MAGIC = b"TSPRUNE\n"
 _FORMAT = 1
@@ -31,6 +31,15 @@ _HEAD = struct.Struct("<8s32sBQ")  # magic, SHA-256 of all that follows it, comp
 _LENGTH = struct.Struct("<I")  # bytes of the manifest
 _STORED, _ZLIB, _LZMA = 0, 1, 2
 _LARGEST = 1 << 40  # bytes of a body; a larger number is a damaged one
+CONTRADICTIONS = (
+    KeyError,
+    TypeError,
+    IndexError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+)  # what a forged file raises
+_MOST_COLUMNS = int(np.iinfo(np.int32).max)
 _DTYPES = frozenset({"|b1", "|u1", "|i1", "<u2", "<u4", "<u8", "<i2", "<i4", "<i8", "<f4", "<f8"})
 _LZMA_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
 
@@ -174,6 +183,24 @@ def read_model(path: Any, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[
         raise StoredModelError(f"{path}: {error}") from error
 
 
+def stored_columns(manifest: Mapping[str, Any]) -> tuple[int, NDArray[np.object_] | None]:
+    """Number and names (n_features,) of the columns that a stored model was fitted on; None without names.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If `n_features` is no number of columns, or `names` are not as many texts.
+    """
+    n_features, names = manifest["n_features"], manifest["names"]
+    if type(n_features) is not int or not 0 < n_features <= _MOST_COLUMNS:
+        raise ValueError(f"n_features must be a number of columns, got {n_features!r}")
+    if names is None:
+        return n_features, None
+    if type(names) is not list or len(names) != n_features or not all(type(name) is str for name in names):
+        raise ValueError(f"names must be {n_features} texts")
+    return n_features, np.array(names, dtype=object)
+
+
 def _own_version() -> str:
     """Version of the distribution, "unknown" in a bare source tree."""
     try:
@@ -220,3 +247,21 @@ def _arrays(raw: bytes, start: int, specs: Any) -> dict[str, NDArray[Any]]:
     if start != len(raw):
         raise StoredModelError(f"the stored model has {len(raw) - start} bytes that belong to no array.")
     return arrays
+
+
+def plain_parameter(name: str, value: Any) -> Any:
+    """A constructor parameter as JSON holds it; a RandomState is not stored."""
+    if isinstance(value, np.random.RandomState):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(k): plain_parameter(name, v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):  # weights of a distance
+        return [plain_parameter(name, v) for v in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise StoredModelError(
+        f"a stored parameter must be a number, a text, True, False, None or a list of them, {name} is {value!r}; "
+        "keep this detector in memory, or choose a parameter that can be stored."
+    )

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from sklearn.base import clone
 
-from detectors.engines import seeded
+from detectors.engines import ENGINE, seeded
 from detectors.feature_pruner import FeaturePruner
-from detectors.parameters import Rule, Rules, choice, either, has_methods, nothing, random_state, real
+from detectors.parameters import Rules, choice, either, has_methods, nothing, random_state, real
 from detectors.pruned_outlier_detector import _PrunedOutlierDetector
 
 __all__ = ["PrunedDetector"]
@@ -73,14 +73,7 @@ class PrunedDetector(_PrunedOutlierDetector):
     """
 
     _parameters: ClassVar[Rules] = {
-        "detector": Rule(
-            "an outlier detector (an instance with fit and score_samples or decision_function)",
-            lambda value: (
-                not isinstance(value, type)
-                and hasattr(value, "fit")
-                and (hasattr(value, "score_samples") or hasattr(value, "decision_function"))
-            ),
-        ),
+        "detector": ENGINE,
         "pruner": PRUNER,
         "contamination": CONTAMINATION,
         "random_state": random_state(),

@@ -22,7 +22,7 @@ from detectors.explanation import occlusion_shares, shares
 from detectors.feature_reports import mask_report, renamed_report
 from detectors.parameters import Rules, check_parameters
 from detectors.report import PruningReport
-from detectors.tables import is_sparse, narrow_indices, refuse_lazy, usual_row
+from detectors.tables import is_sparse, readable, usual_row
 
 __all__: list[str] = []
 
@@ -240,11 +240,10 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         """Check a table at the door: float64 (n_rows, n_features), NaN and sparse as the engine takes them."""
-        refuse_lazy(X)
         tags = get_tags(self).input_tags
-        table = validate_data(
+        return validate_data(
             self,
-            X,
+            readable(X),
             reset=reset,
             dtype=np.float64,
             order="C",  # the same bits, whatever the layout: sums run in one order
@@ -252,7 +251,6 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
             ensure_all_finite="allow-nan" if tags.allow_nan else True,
             ensure_min_samples=2 if reset else 1,
         )
-        return narrow_indices(table)
 
     def _prune(self, X: Any) -> None:
         """Fit the selector on `X` (n_rows, n_features); set `pruner_`, `support_`, `report_`."""

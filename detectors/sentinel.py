@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from detectors.parameters import check_value, real
 from detectors.tables import dense
 
 __all__ = ["MarginalSentinel"]
@@ -109,6 +110,7 @@ class MarginalSentinel:
         -------
         ndarray of bool of shape (n_features,)
         """
+        check_value("level", level, real(0.0, 1.0, open_low=True, open_high=True), owner="sentinel_alarms")
         count = self.flags(X).sum(axis=0)
         p_value = stats.binom.sf(count - 1, X.shape[0], 2.0 * self.level)
         n_watched = max(int((np.isfinite(self.lower_) | np.isfinite(self.upper_)).sum()), 1)

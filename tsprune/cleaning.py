@@ -20,7 +20,7 @@ from detectors.report import PruningReport
 from tsprune.cleaning_causal import CausalFilter, clean_causally
 from tsprune.cleaning_column import ColumnCleaning, clean_column
 from tsprune.cleaning_findings import list_changes, write_report
-from tsprune.cleaning_stamps import settle_stamps
+from tsprune.cleaning_stamps import read_settled, refuse_sparse_grid
 from tsprune.containers import for_output, give_back
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
 from tsprune.time_grid import TimeGrid
@@ -28,7 +28,6 @@ from tsprune.validation import SeriesInput, read_series
 
 __all__ = ["SeriesCleaner"]
 
-_LONGEST_GRID = 50  # positions of the grid per row; beyond that the times are not those of a regular series
 _LARGEST = 1e100  # beyond, squares overflow
 _SAME = 1e-6  # of the largest value
 
@@ -157,8 +156,8 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             If the series or its times cannot be used.
         """
         self._check()
-        settled, spread, stamps = settle_stamps(X, self.duplicates, time)
-        series = read_series(settled, time=time, name="X").within(_LARGEST)
+        settled, series, spread, stamps = read_settled(X, time, self.duplicates)
+        series = series.within(_LARGEST)
         if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
             raise InvalidSeriesError(
                 "y is not used by SeriesCleaner, got X and y that are both one-dimensional; if X are times, call "
@@ -167,12 +166,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         validate_data(self, settled if series.has_named_columns else series.values, reset=True, skip_check_array=True)
         self._grid = TimeGrid.of(series)
         self._rows = self._grid.positions(series)
-        extent = int(self._rows[-1]) + 1
-        if extent > _LONGEST_GRID * max(series.n_timepoints, 20):
-            raise TimeIndexError(
-                f"times must stand on a regular grid with gaps, got {series.n_timepoints} rows over {extent} steps; "
-                "resample the series first, or pass row numbers in `time=`."
-            )
+        refuse_sparse_grid(self._rows)
         self._is_timed = series.time is not None
         self.series_names_ = list(series.names)
         self._seen = series.values.copy()
@@ -190,6 +184,10 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
                 self._results.append(clean_column(x, told, self.level_shift, self.lower, self.upper))
         self._publish(series, X if spread is not None else None, spread, stamps)
         return self
+
+    def fit_transform(self, X: Any, y: Any = None, *, time: Any = None) -> Any:
+        """Fit and return `X` repaired; see `fit` and `transform`."""
+        return self.fit(X, y, time=time).transform(X, time=time)
 
     @available_if(_is_causal)
     def partial_fit(self, X: Any, y: Any = None, *, time: Any = None) -> Self:
@@ -261,8 +259,8 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             If rows are earlier than those fitted, or their times are not told.
         """
         check_is_fitted(self, "report_")
-        settled, spread, _ = settle_stamps(X, self.duplicates, time)
-        series = self._same_columns(read_series(settled, time=time, name="X"), settled)
+        settled, series, spread, _ = read_settled(X, time, self.duplicates)
+        series = self._same_columns(series, settled)
         rows = self._place(series)
         last = int(self._rows[-1])
         inside = rows <= last

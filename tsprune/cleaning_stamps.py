@@ -9,37 +9,62 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsprune.exceptions import TimeIndexError
-from tsprune.times import read_time
+from tsprune.validation import SeriesInput, read_series
 
-__all__ = ["settle_stamps"]
+__all__ = ["read_settled", "refuse_sparse_grid", "settle_stamps"]
 
 Integers = NDArray[np.int64]
 
+_LONGEST_GRID = 50  # positions of the grid per row; beyond that the times are not those of a regular series
 
-def settle_stamps(X: Any, policy: str, time: Any = None) -> tuple[Any, Integers | None, list[tuple[int, str]]]:
+
+def read_settled(X: Any, time: Any, policy: str) -> tuple[Any, SeriesInput, Integers | None, list[tuple[int, str]]]:
+    """Return `X` settled, the series read from it, the settled row of every given row, and what was wrong where.
+
+    Raises
+    ------
+    InvalidSeriesError
+        If `X` is no series.
+    TimeIndexError
+        If the times cannot be used; where stamps are late or double it tells what `duplicates` would do.
+    """
+    settled, spread, stamps = settle_stamps(X, policy) if time is None else (X, None, [])
+    try:
+        return settled, read_series(settled, time=time, name="X"), spread, stamps
+    except TimeIndexError as error:
+        if "strictly increasing" not in str(error):
+            raise
+        stamped = time is None and isinstance(getattr(X, "index", None), pd.DatetimeIndex)
+        where = "" if stamped else ", for stamps in the index of a pandas Series or DataFrame,"
+        remedy = f'SeriesCleaner(duplicates="mean"), "first" or "last"{where} sorts late rows in and merges doubles.'
+        raise TimeIndexError(f"{str(error).removesuffix('.')}; or let the cleaner do it: {remedy}") from error
+
+
+def refuse_sparse_grid(rows: Integers) -> None:
+    """Raise if the positions `rows` (n_timepoints,) reach much farther than there are rows."""
+    extent = int(rows[-1]) + 1
+    if extent > _LONGEST_GRID * max(rows.size, 20):
+        raise TimeIndexError(
+            f"times must stand on a regular grid with gaps, got {rows.size} rows over {extent} steps; "
+            "resample the series first, or pass row numbers in `time=`."
+        )
+
+
+def settle_stamps(X: Any, policy: str) -> tuple[Any, Integers | None, list[tuple[int, str]]]:
     """Return `X` with stamps in order and unique, the settled row of every given row, and what was wrong where.
 
-    Only pandas objects with an index of stamps that no `time` overrides are settled; anything else, and what is in
-    order, comes back as it is, with None and no findings. Late rows are sorted in; rows of one stamp are merged by
-    `policy` (``"mean"``, ``"first"`` or ``"last"`` in the order given).
+    Only pandas objects with an index of stamps are settled; anything else, and what is in order, comes back as it is,
+    with None and no findings. Late rows are sorted in; rows of one stamp are merged by `policy` (``"mean"``,
+    ``"first"`` or ``"last"`` in the order given).
 
     Raises
     ------
     TimeIndexError
-        If a stamp is missing; with ``policy="error"`` also if stamps are late or double.
+        If a stamp is missing.
     """
-    is_stamped = isinstance(X, pd.Series | pd.DataFrame) and isinstance(X.index, pd.DatetimeIndex)
-    if time is not None or not is_stamped:
+    if policy == "error" or not isinstance(X, pd.Series | pd.DataFrame) or not isinstance(X.index, pd.DatetimeIndex):
         return X, None, []
     index = X.index
-    if policy == "error":
-        try:
-            read_time(index, len(index), where="the index of X")
-        except TimeIndexError as error:
-            raise TimeIndexError(
-                f"{error} Or say duplicates='mean', 'first' or 'last': late rows are sorted in, double ones merged."
-            ) from None
-        return X, None, []
     if index.hasnans:
         row = int(np.flatnonzero(np.asarray(index.isna()))[0])
         raise TimeIndexError(f"the index of X must not hold missing stamps, got one at row {row}; drop that row.")
@@ -50,6 +75,7 @@ def settle_stamps(X: Any, policy: str, time: Any = None) -> tuple[Any, Integers 
     double = np.flatnonzero(index.duplicated(keep="first"))
     found = [(int(row), "late stamp") for row in late if row not in set(double.tolist())]
     found += [(int(row), "duplicate stamp") for row in double]
+    read_series(X.reset_index(drop=True), name="X")  # text has no mean: the door says what is no number, and where
     grouped = X.groupby(level=0, sort=True)
     merged = getattr(grouped, policy)()
     return merged, merged.index.get_indexer(index).astype(np.int64), sorted(found)

@@ -207,10 +207,11 @@ def wavelet_shrink(y: Floats, wavelet: str) -> Floats:
     pad = min(n - 1, 2 ** int(depth) + _SHIFTS)
     padded = np.pad(y, pad, mode="reflect")
     total = np.zeros(n)
+    dust = 1e-150 * float(np.abs(y).max())  # noise that squares of ratios to it would overflow beside is none
     for shift in range(_SHIFTS):
         coarse, *details = pywt.wavedec(padded[shift:], wavelet, mode="symmetric", level=depth)
         sigma = float(np.median(np.abs(details[-1]))) / 0.6745
-        if sigma > 0.0:
+        if sigma > dust:
             details = [_soft(d, sigma * _sure_threshold(d / sigma)) for d in details]
         total += pywt.waverec([coarse, *details], wavelet, mode="symmetric")[pad - shift : pad - shift + n]
     return np.asarray(total / _SHIFTS)

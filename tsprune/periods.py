@@ -35,6 +35,7 @@ _SPARSEST = 100.0  # steps of the grid a row: with fewer rows nothing can be tol
 _NO_EVIDENCE = math.log(0.01)
 _APART = 0.15  # two periods closer than this share are one broad line
 _REACH = 20
+_UNIT_AS_IS = (1e-100, 1e100)  # largest sizes whose powers are numbers, too
 _RULES: Rules = {
     "max_periods": integer(1),
     "alpha": real(0, 1, open_low=True, open_high=True),
@@ -161,12 +162,13 @@ def find_periods(
         values = _on_grid(values, series.time)
     known = np.flatnonzero(np.isfinite(values))
     values = values[known[0] : known[-1] + 1]
+    size = float(np.nanmax(np.abs(values)))
+    if not _UNIT_AS_IS[0] <= size <= _UNIT_AS_IS[1]:  # a power of 2 more or less: squares are numbers again
+        values = np.ldexp(values, -int(np.frexp(size)[1]))
     n = len(values)
     longest = n // int(min_cycles) if max_period is None else min(int(max_period), n // int(min_cycles))
-    if known.size < _SHORTEST or longest < min_period or np.nanmax(values) == np.nanmin(values):
+    if known.size < _SHORTEST or longest < min_period or np.ptp(values[np.isfinite(values)]) == 0.0:
         return Periods()
-    largest = np.nanmax(np.abs(values))
-    values = np.ldexp(values, -int(np.frexp(largest)[1]))  # exact, and no square overflows
     quiet, clipped = _without_outliers(values)
     found = _periods(quiet, int(max_periods), alpha, int(min_period), longest)
     if not found and clipped is not None:  # a short pulse in every cycle looks like outliers

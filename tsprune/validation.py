@@ -93,7 +93,7 @@ class SeriesInput:
         Raises
         ------
         InvalidSeriesError
-            If a value is larger in size than `most`, beyond which squares are no numbers any more.
+            If a value is larger in size than `most`, beyond which squares or sums are no numbers any more.
         """
         size = np.abs(self.values)
         if np.nanmax(size, initial=0.0) > most:
@@ -295,14 +295,15 @@ def _columns(native: Any, kind: Kind, time_column: str | None, name: str) -> tup
         frame = nw.from_native(native, series_only=True)
         return _column_values(frame, str(label), name), (str(label) if label not in (None, "") else "y",)
     labels = [c for c in native.columns if c != time_column]
-    if "unique_id" in labels:
-        raise InvalidSeriesError(
-            f"{name} must hold series in columns, got a long frame with column 'unique_id'; use clean_many or "
-            "detect_many for it, pick one series, or drop that column."
-        )
     if not labels:
         raise InvalidSeriesError(f"{name} must have at least one column of values, got columns {list(native.columns)}.")
     names = tuple(str(c) for c in labels)
+    if "unique_id" in names and len(names) > 1:
+        raise InvalidSeriesError(
+            f"{name} must have one column per series, got a long frame with columns {list(names)[:8]}; call "
+            "`clean_many` or `detect_many`, which take long frames, or pivot it: "
+            "`X.pivot(index='ds', columns='unique_id', values='y')`."
+        )
     if len(set(names)) < len(names):
         double = next(n for k, n in enumerate(names) if n in names[:k])
         raise InvalidSeriesError(f"columns of {name} must have different names, got {double!r} twice.")
@@ -320,7 +321,8 @@ def _column_values(column: Any, label: str, name: str) -> NDArray[Any]:
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     if dtype.is_temporal():
         raise InvalidSeriesError(
-            f"column {label!r} of {name} holds {dtype}, not numbers; name it in `time_column=` if it is the time."
+            f"column {label!r} of {name} holds {dtype}, not numbers; if it is the time, make it the index of a pandas "
+            "frame, or pass it as `time=` (or its name as `time_column=`, where the call has that parameter)."
         )
     return np.asarray(column.to_numpy())
 

@@ -6,10 +6,12 @@ Lower score = more abnormal, for teacher and student.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.ensemble import ExtraTreesRegressor
@@ -17,18 +19,20 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
-from detectors.engines import engine_offset, engine_scores
+from detectors.engines import FITTED, engine_offset, engine_scores, is_pyod
 from detectors.exceptions import GuardError, InvalidTableError, StoredModelError
 from detectors.model_pruning.fidelity import rank_correlation
 from detectors.model_pruning.trees import FlatForest
-from detectors.parameters import check_value, has_methods, integer, real
-from detectors.persistence import read_model, write_model
+from detectors.parameters import check_value, integer, real
+from detectors.persistence import CONTRADICTIONS, read_model, stored_columns, write_model
+from detectors.tables import check_magnitude, readable
 
 __all__ = ["DistilledDetector", "distill"]
 
 Floats = NDArray[np.float64]
 
 _HELD_OUT = 0.3  # share of the rows that judge the student
+_MOST = float(np.finfo(np.float32).max)  # of values and scores
 
 
 class DistilledDetector(OutlierMixin, BaseEstimator):
@@ -62,7 +66,7 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         ndarray of shape (n_rows,)
         """
         self._check_made()
-        rows = validate_data(self, X, reset=False, dtype=np.float64, order="C")
+        rows = validate_data(self, readable(X), reset=False, dtype=np.float64, order="C")
         return self.forest_.sums(rows)
 
     def decision_function(self, X: Any) -> Floats:
@@ -127,7 +131,7 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
             if arrays["feature"].max(initial=0) >= int(manifest["n_features"]):  # the kernel would read behind the row
                 raise ValueError(f"a tree looks at column {arrays['feature'].max()}")
             student._install(FlatForest.from_compact(arrays, 1.0), manifest)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except CONTRADICTIONS as error:
             raise StoredModelError(f"{path}: the stored {cls.__name__} lacks what it needs: {error!r}.") from error
         return student
 
@@ -141,9 +145,9 @@ class DistilledDetector(OutlierMixin, BaseEstimator):
         self.forest_ = forest
         self.fidelity_ = float(manifest["fidelity"])
         self.offset_ = float(manifest["offset"])
-        self.n_features_in_ = int(manifest["n_features"])
-        if manifest["names"] is not None:
-            self.feature_names_in_ = np.array(manifest["names"], dtype=object)
+        self.n_features_in_, names = stored_columns(manifest)
+        if names is not None:
+            self.feature_names_in_ = names
 
 
 def distill(
@@ -167,7 +171,8 @@ def distill(
         Of this package, scikit-learn or PyOD (its sign is turned); anything with `score_samples` or
         `decision_function`.
     X : array-like of shape (n_rows, n_features)
-        Rows without NaN, at least 20, best those the detector was fitted on.
+        Rows without NaN, at least 20, best those the detector was fitted on. Columns have to be those of the detector
+        in their order; names are compared if both have them, and the student has those of `X`.
     n_estimators : int >= 1
         Trees of the student.
     max_depth : int >= 1
@@ -187,7 +192,7 @@ def distill(
     GuardError
         If the student ranks the held-out rows less like the teacher than `min_fidelity`.
     InvalidTableError
-        If there are fewer than 20 rows.
+        If there are fewer than 20 rows, or the detector cannot give every one a finite score.
     InvalidParameterError
         If a parameter breaks its rule.
 
@@ -214,63 +219,70 @@ def distill(
         ("n_synthetic", n_synthetic, integer(0)),
     ):
         check_value(name, value, rule, owner="distill")
-    if not hasattr(detector, "score_samples"):
-        check_value("detector", detector, has_methods("decision_function"), owner="distill")
+    check_value("detector", detector, FITTED, owner="distill")
+    X = readable(X)
     student = DistilledDetector()
     rows = check_array(X, dtype=np.float64, order="C")
     if len(rows) < 20:
         raise InvalidTableError(f"distill needs at least 20 rows to fit and to judge a student, got {len(rows)}.")
+    check_magnitude(rows, _MOST, "as trees are grown in single precision")
     validate_data(student, X, dtype=np.float64)  # remembers width and names
-    named = hasattr(student, "feature_names_in_")
+    names = getattr(student, "feature_names_in_", None)
+    columns = _asked_names(detector, names)
     rng = check_random_state(random_state)
     order = rng.permutation(len(rows))
     n_held = int(np.ceil(_HELD_OUT * len(rows)))
     held, used = rows[order[:n_held]], rows[order[n_held:]]
 
-    teacher = _teacher(detector, student)
     asked = np.vstack([used, _made_up(used, n_synthetic, rng)])
-    scores = teacher(asked)
+    scores = _told(detector, asked, columns)
     trees = ExtraTreesRegressor(
         n_estimators, max_depth=max_depth, min_samples_leaf=2, max_features=None, random_state=rng
     )
     trees.fit(asked, scores)
     forest = _flattened(trees)
-    target = teacher(held)
+    target = _told(detector, held, columns)
     fidelity = rank_correlation(forest.sums(held), target)
     if fidelity < min_fidelity:
         raise GuardError(
             f"the student must rank held-out rows with Spearman correlation {min_fidelity:g}, it reaches "
             f"{fidelity:.3f}; allow more trees, more depth or more synthetic points, or accept a lower min_fidelity."
         )
-    share = _outlier_share(detector, teacher(rows))
+    share = _outlier_share(detector, _told(detector, rows, columns))
     own = forest.sums(rows)
     offset = float(np.quantile(own, share)) if share > 0 else float(np.nextafter(own.min(), -np.inf))
-    names = list(student.feature_names_in_) if named else None
-    manifest = {"fidelity": fidelity, "offset": offset, "n_features": rows.shape[1], "names": names}
+    stored = None if names is None else list(names)
+    manifest = {"fidelity": fidelity, "offset": offset, "n_features": rows.shape[1], "names": stored}
     student._install(forest, manifest)
     return student
 
 
-def _teacher(detector: Any, student: DistilledDetector) -> Callable[[Floats], Floats]:
-    """Scores (n_points,) of points by `detector`, called as it was fitted: with its names, or without any."""
-    import pandas as pd
+def _asked_names(detector: Any, names: NDArray[Any] | None) -> NDArray[Any] | None:
+    """Names (n_features,) to ask the teacher with: those it was fitted with, none if it was fitted without."""
+    own = getattr(detector, "feature_names_in_", None)
+    if own is not None:
+        return np.asarray(own) if names is None else names  # names that differ are for the teacher to refuse
+    return None if is_pyod(detector) or hasattr(detector, "n_features_in_") else names
 
-    given = list(getattr(student, "feature_names_in_", ()))
-    known = list(getattr(detector, "feature_names_in_", () if hasattr(detector, "n_features_in_") else given))
-    if given and known and given != known:
+
+def _told(detector: Any, points: Floats, columns: NDArray[Any] | None) -> Floats:
+    """Finite scores (n_points,) of the teacher, asked with the column names it knows."""
+    width = len(points[0]) if columns is None else len(columns)
+    if width != points.shape[1]:
         raise InvalidTableError(
-            f"X must have the columns that the detector was fitted on, in their order, {known[:8]}, got {given[:8]}."
+            f"X must have the {width} features that the {type(detector).__name__} was fitted with, got "
+            f"{points.shape[1]}; pass all of them, in their order."
         )
-
-    def scores(points: Floats) -> Floats:
-        found = engine_scores(detector, pd.DataFrame(points, columns=known) if known else points)
-        if not np.isfinite(found).all():
-            raise InvalidTableError(
-                f"the detector must give every row a finite score, got {found[~np.isfinite(found)][0]} for "
-                f"{int((~np.isfinite(found)).sum())} of {len(found)} points; it cannot be a teacher."
-            )
-        return found
-
+    asked = points if columns is None else pd.DataFrame(points, columns=columns)
+    with warnings.catch_warnings():  # scikit-learn's local outlier factor drops the names that it asks for afterwards
+        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+        scores = engine_scores(detector, asked)
+    if scores.shape != (len(points),) or not (np.abs(scores) <= _MOST).all():
+        odd = f"{scores.size} scores" if scores.shape != (len(points),) else f"{scores[~(np.abs(scores) <= _MOST)][0]}"
+        raise InvalidTableError(
+            f"the teacher must give every row one finite score, at most {_MOST:.3g} in size, got {odd} for "
+            f"{len(points)} rows from {type(detector).__name__}; mend the detector, or leave out what it cannot score."
+        )
     return scores
 
 

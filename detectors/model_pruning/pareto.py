@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,10 +22,11 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_array, check_random_state
 
-from detectors.engines import engine_scores
-from detectors.exceptions import InvalidParameterError, InvalidTableError
+from detectors.engines import ENGINE, engine_scores
+from detectors.exceptions import InvalidParameterError, InvalidTableError, StoredModelError
 from detectors.model_pruning.fidelity import rank_correlation
 from detectors.parameters import check_value, integer
+from detectors.tables import readable
 
 __all__ = ["ParetoFront", "pareto_front"]
 
@@ -117,9 +119,10 @@ def pareto_front(
     Raises
     ------
     InvalidParameterError
-        If there is no candidate.
+        If there is no candidate, or one that is no detector or cannot be stored.
     InvalidTableError
-        If there are fewer than 20 rows, or `y` has one class only among the rows held out.
+        If there are fewer than 20 rows, `y` holds anything but a 0 or 1 for every row, or has one class only among
+        the rows held out.
 
     References
     ----------
@@ -144,13 +147,15 @@ def pareto_front(
         )
     if not candidates:
         raise InvalidParameterError("candidates must name at least one detector, got none.")
-    rows = check_array(X, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
+    for name, candidate in candidates.items():
+        check_value(f"candidates[{name!r}]", candidate, ENGINE, owner="pareto_front")
+    rows = check_array(readable(X), dtype=np.float64, order="C", ensure_all_finite="allow-nan")
     if len(rows) < 20:
         raise InvalidTableError(f"pareto_front needs at least 20 rows to judge candidates, got {len(rows)}.")
     rng = check_random_state(random_state)
     order = rng.permutation(len(rows))
     judged, one, two = np.array_split(order, 3)
-    truth = None if y is None else np.asarray(y)[judged]
+    truth = None if y is None else _labels(y, len(rows))[judged]
     if truth is not None and len(np.unique(truth)) != 2:
         raise InvalidTableError("y must have both classes among the rows held out; pass more rows or more outliers.")
     scores, stability, costs = {}, {}, {}
@@ -173,6 +178,20 @@ def pareto_front(
     return ParetoFront(table)
 
 
+def _labels(y: Any, n_rows: int) -> NDArray[np.int64]:
+    """Labels (n_rows,), 1 = outlier and 0 = usual; scikit-learn's -1 and +1 would turn the quality round."""
+    labels = np.asarray(y)
+    if labels.shape not in ((n_rows,), (n_rows, 1)):
+        raise InvalidTableError(f"y must hold one label per row, {n_rows}, got an array of shape {labels.shape}.")
+    found = pd.unique(labels.ravel())
+    if not all(label in (0, 1) for label in found):
+        raise InvalidTableError(
+            f"y must be 1 for outliers and 0 for usual rows, got {found.tolist()[:5]}; for labels -1 and +1 "
+            "pass `y == -1`."
+        )
+    return labels.ravel().astype(np.int64)
+
+
 def _n_features(model: Any, n_features: int) -> int:
     """Number of features that the scores depend on."""
     support = getattr(model, "support_", None)
@@ -192,13 +211,19 @@ def _seconds(model: Any, row: Floats, n_rounds: int) -> float:
 
 
 def _size(model: Any) -> int:
-    """Bytes of the saved model; of its pickle if it has no `save`."""
-    if not callable(getattr(model, "save", None)):
+    """Bytes of the saved model; of its pickle if it has no `save`, or a parameter that no file holds."""
+    if callable(getattr(model, "save", None)):
+        with TemporaryDirectory() as folder, suppress(StoredModelError):  # a function among its parameters
+            path = Path(folder) / "model"
+            model.save(path)
+            return path.stat().st_size
+    try:
         return len(pickle.dumps(model))
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model"
-        model.save(path)
-        return path.stat().st_size
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InvalidParameterError(
+            f"candidates must be stored to measure their size, {type(model).__name__} cannot be ({error}); define the "
+            "functions among its parameters in a module."
+        ) from error
 
 
 def _undominated(table: pd.DataFrame) -> NDArray[np.bool_]:

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
+from detectors.exceptions import InvalidTableError
 from detectors.model_pruning.references import MEASURE, MEASURE_PARAMETERS, ForeignMetric, Metric, metric_of
 from detectors.parameters import Rules, check_parameters, either, integer, nothing, random_state, real
 from detectors.report import PruningRecord, PruningReport
-from detectors.tables import check_magnitude, refuse_lazy
+from detectors.tables import check_magnitude, readable
 
 __all__ = ["RowDecision", "RowPruner", "decide_rows", "stored_precision"]
 
@@ -279,8 +280,7 @@ class RowPruner(BaseEstimator):
         """
         del y
         check_parameters(self, self._parameters)
-        refuse_lazy(X)
-        table = np.ascontiguousarray(validate_data(self, X, dtype=np.float64, ensure_min_samples=2))
+        table = np.ascontiguousarray(validate_data(self, readable(X), dtype=np.float64, ensure_min_samples=2))
         metric = metric_of(self.metric, self.p, self.metric_params)
         largest = (np.finfo(np.float64).max / table.shape[1]) ** (1.0 / max(metric.p, 2.0)) / 4.0
         check_magnitude(table, largest, "so that distances are finite")
@@ -311,6 +311,10 @@ class RowPruner(BaseEstimator):
         X_kept : the container type of `X`, of shape (n_kept, n_features)
             Or the pair ``(X_kept, y_kept)`` if `y` is given.
         """
+        if y is not None and _num_samples(y) != _num_samples(X):
+            raise InvalidTableError(
+                f"y must have one value per row of X, {_num_samples(X)}, got {_num_samples(y)}; pass the labels of all."
+            )
         self.fit(X)
         check_is_fitted(self)
         rows = np.flatnonzero(self.support_rows_)

@@ -339,3 +339,16 @@ def test_few_rows_and_one_column_keep_everything() -> None:
 def test_two_rows_are_no_evidence_for_copies() -> None:
     two = np.random.default_rng(0).normal(size=(2, 16))
     assert FeaturePruner().fit(two).get_support().all()
+
+
+def test_calls_of_a_fitted_pruner_check_their_arguments() -> None:
+    fitted = FeaturePruner(random_state=0).fit(planted())
+    for level in (0.0, 1.0, 5, -1, "high", None):
+        with pytest.raises(InvalidParameterError, match="level of sentinel_alarms must be"):
+            fitted.sentinel_alarms(planted(), level=level)  # type: ignore[arg-type]  # wrong types are the test
+    rows = PruningReport([], "training rows")
+    for report in ("x", None, fitted.report_.to_json(), rows):
+        with pytest.raises(InvalidParameterError, match="report of from_report must be a PruningReport on features"):
+            FeaturePruner.from_report(report)  # type: ignore[arg-type]  # wrong types are the test
+    with pytest.raises(InvalidTableError, match="keep at least one"):
+        FeaturePruner.from_report(PruningReport([], "features"))

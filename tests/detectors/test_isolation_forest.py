@@ -157,3 +157,34 @@ def test_warm_start_does_not_mix_forests(table, tmp_path):
 def test_parameters(table, name, value):
     with pytest.raises(InvalidParameterError, match=name):
         clone(PrunedIsolationForest()).set_params(**{name: value}).fit(table)
+
+
+def test_features_per_tree_are_bounded_by_those_kept(table):
+    rng = np.random.default_rng(3)
+    dependent = rng.standard_t(3, size=(300, 1)) + 0.3 * rng.normal(size=(300, 3))
+    n_features = table.shape[1]
+    X = np.hstack([dependent, rng.uniform(size=(300, n_features + 1))])
+    model = PrunedIsolationForest(10, max_features=n_features + 4, random_state=0).fit(X)
+    n_kept = int(model.support_.sum())
+    assert n_kept < n_features + 4
+    assert {len(used) for used in model.detector_.estimators_features_} == {n_kept}
+    assert model.get_params()["max_features"] == n_features + 4
+    with pytest.raises(InvalidParameterError, match=f"at most the number of features, {n_features}, got 100"):
+        PrunedIsolationForest(5, max_features=100).fit(table)
+
+
+def test_one_feature_per_tree_is_not_all_of_them(table):
+    model = PrunedIsolationForest(10, max_features=1, random_state=0).fit(table)
+    assert model.view_detector_ is None
+    assert {len(used) for used in model.detector_.estimators_features_} == {1}
+
+
+@pytest.mark.parametrize("max_samples", ["auto", 100, 0.5])
+def test_too_few_rows_of_any_weight_are_told(table, max_samples):
+    weights = (np.arange(len(table)) < 20).astype(float)
+    model = PrunedIsolationForest(5, max_samples=max_samples, random_state=0)
+    with pytest.raises(InvalidParameterError, match="got 20 positive ones; set a smaller max_samples"):
+        model.fit(table, sample_weight=weights)
+    for remedy in ({"max_samples": 20}, {"bootstrap": True}):
+        fitted = model.set_params(**remedy).fit(table, sample_weight=weights)
+        assert np.isfinite(fitted.score_samples(table)).all()

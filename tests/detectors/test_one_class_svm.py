@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import OneClassSVM
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -117,3 +118,31 @@ def test_weights_never_run_over_where_nu_is_one():
     assert left <= weights[-1]
     assert 1.0 - 1e-12 < nu < 1.0
     assert np.allclose(model.detector_.dual_coef_, weights[model.detector_.support_], rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e14, 1e300])
+def test_weights_that_the_solver_would_never_finish_with_are_refused(size):
+    """libsvm compares sums of weights with `tol`: where their rounding is larger, it ran on for ever."""
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    with pytest.raises(InvalidParameterError, match="divide the weights by their largest"):
+        PrunedOneClassSVM().fit(X, sample_weight=np.full(60, size))
+    one = PrunedOneClassSVM().fit(X, sample_weight=np.full(60, size) / size)
+    assert np.isfinite(one.score_samples(X)).all()
+
+
+def test_a_solver_that_does_not_get_there_is_stopped(monkeypatch):
+    """scikit-learn's machine runs on for ever: nine rounded squares of 1e8 are not told apart at `tol`."""
+    monkeypatch.setattr("detectors.one_class_svm._MOST_ITERATIONS", 20_000)
+    X = 1e8 * np.random.default_rng(0).normal(size=(60, 3))
+    model = PrunedOneClassSVM("linear", prune_features=False)
+    with pytest.warns(ConvergenceWarning, match="Solver terminated early"):
+        model.fit(X)
+    assert model.max_iter == model.detector_.max_iter == -1
+    assert np.isfinite(model.score_samples(X)).all()
+
+
+def test_nu_one_without_weights_has_a_threshold():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = PrunedOneClassSVM(nu=1.0).fit(X)
+    assert np.isfinite(model.offset_)
+    assert (model.predict(X) == -1).mean() > 0.9

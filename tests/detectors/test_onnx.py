@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors import PrunedIsolationForest, PrunedLOF, PrunedOneClassSVM
-from detectors.exceptions import InvalidParameterError
+from detectors.exceptions import InvalidParameterError, UnwritablePathError
 from detectors.onnx_export import export
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
@@ -101,3 +101,34 @@ def test_without_the_extra(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match="tsprune\\[onnx\\]"):
         model.to_onnx()
+
+
+def test_paths_that_cannot_be_written_are_told(table, tmp_path):
+    model = PrunedIsolationForest(5, random_state=0).fit(table)
+    for path in (tmp_path, tmp_path / "no folder" / "model.onnx"):
+        with pytest.raises(UnwritablePathError, match=r"name a file|make it first"):
+            model.to_onnx(path)
+    (tmp_path / "model.onnx").write_bytes(b"old")
+    assert model.to_onnx(tmp_path / "model.onnx") == (tmp_path / "model.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_constant_of_a_graph_is_used(name, table):
+    """onnxruntime prints a warning for each one that is not, at every start."""
+    import onnx
+
+    graph = onnx.load_from_string(MODELS[name]().fit(table).to_onnx()).graph
+    used = {entry for node in graph.node for entry in node.input}
+    assert {constant.name for constant in graph.initializer} <= used
+
+
+@pytest.mark.parametrize("name", ["forest", "lof", "svm"])
+def test_no_rows_and_rows_after_set_params(name, table):
+    model = MODELS[name]().fit(table)
+    before = model.to_onnx()
+    model.set_params(contamination=0.3, n_jobs=2)
+    assert model.to_onnx() == before
+    scores, labels = onnxruntime.InferenceSession(before, providers=["CPUExecutionProvider"]).run(
+        None, {"X": table[:0]}
+    )
+    assert scores.shape == labels.shape == (0,)

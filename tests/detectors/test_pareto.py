@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.preprocessing import StandardScaler
 
 from detectors import PrunedIsolationForest, PrunedLOF, pareto_front
 from detectors.exceptions import InvalidParameterError, InvalidTableError
@@ -91,3 +93,39 @@ def test_bad_calls(table):
 def test_one_detector_without_a_name_is_refused() -> None:
     with pytest.raises(InvalidParameterError, match="must map names to detectors"):
         pareto_front(IsolationForest(), np.zeros((30, 2)))  # type: ignore[arg-type]  # the wrong type is the test
+
+
+def test_labels_are_one_and_zero_one_for_every_row(table):
+    X, y = table
+    expected = pareto_front(CANDIDATES, X, y, n_rounds=1, random_state=0).table["quality"]
+    for same in (y == 1, y.astype(float), y[:, None], pd.Series(y, index=np.arange(len(y)) + 7)):
+        assert pareto_front(CANDIDATES, X, same, n_rounds=1, random_state=0).table["quality"].equals(expected)
+    signs = np.where(y == 1, -1, 1)
+    for labels, message in (
+        (signs, r"pass `y == -1`"),
+        (np.where(y == 1, "bad", "good"), "1 for outliers"),
+        (np.where(y == 1, np.nan, 0.0), "nan"),
+        (y[:-1], "one label per row"),
+        (np.concatenate([y, y]), "one label per row"),
+    ):
+        with pytest.raises(InvalidTableError, match=message):
+            pareto_front(CANDIDATES, X, labels)
+    assert pareto_front(CANDIDATES, X, signs == -1, n_rounds=1, random_state=0).table["quality"].equals(expected)
+
+
+def manhattan(a, b):
+    return float(np.abs(a - b).sum())
+
+
+def test_candidates_that_no_file_holds_are_pickled_or_refused():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    front = pareto_front({"lof": PrunedLOF(5, metric=manhattan)}, X, n_rounds=1)
+    assert front.table.loc["lof", "size_bytes"] > 100
+    with pytest.raises(InvalidParameterError, match="in a module"):
+        pareto_front({"lof": PrunedLOF(5, metric=lambda a, b: manhattan(a, b))}, X, n_rounds=1)
+
+
+@pytest.mark.parametrize("candidate", [LocalOutlierFactor(), StandardScaler(), IsolationForest])
+def test_candidates_have_to_score(candidate):
+    with pytest.raises(InvalidParameterError, match=r"candidates\['x'\] of pareto_front must be an outlier detector"):
+        pareto_front({"x": candidate}, np.zeros((30, 2)))

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
-from detectors import PrunedIsolationForest, PrunedLOF, PrunedOneClassSVM
+from detectors import PrunedIsolationForest, PrunedLOF, PrunedOneClassSVM, distill
 from detectors.exceptions import StoredModelError
+from detectors.model_pruning.distillation import DistilledDetector
 from detectors.persistence import pack, read_model, unpack, write_model
 
 MODELS = {
@@ -211,3 +212,79 @@ def test_version_of_a_bare_source_tree(monkeypatch):
 
     monkeypatch.setattr("detectors.persistence.version", missing)
     assert unpack(pack("demo", {}, {}), "demo") == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("made_with", "changed_to"),
+    [
+        ({"prune_rows": False}, {"prune_rows": True}),
+        ({"prune_rows": True}, {"prune_rows": False}),
+        ({}, {"metric": "cosine"}),
+        ({"metric": "cosine"}, {"metric": "minkowski"}),
+        ({"metric": "canberra"}, {"metric": "cosine"}),
+        ({"p": 1}, {"p": 3, "n_neighbors": 5}),
+        ({"metric": "minkowski", "metric_params": {"w": [1.0, 2, 3, 4, 5, 6, 7]}}, {"metric_params": None}),
+    ],
+)
+def test_what_is_stored_is_what_was_fitted_not_what_was_set_since(made_with, changed_to, table, tmp_path):
+    model = PrunedLOF(prune_features=False, random_state=0, **made_with).fit(table)
+    expected = model.score_samples(table)
+    model.set_params(**changed_to)
+    np.testing.assert_array_equal(model.score_samples(table), expected)
+    model.save(tmp_path / "model")
+    loaded = PrunedLOF.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.score_samples(table), expected)
+    assert {name: loaded.get_params()[name] for name in changed_to} == changed_to
+
+
+def test_a_file_that_does_not_tell_how_its_references_were_made_is_read_by_its_parameters(table, tmp_path):
+    """As versions before wrote them."""
+    for options in ({}, {"prune_rows": False}, {"metric": "cosine"}):
+        model = PrunedLOF(random_state=0, **options).fit(table)
+        model.save(tmp_path / "model")
+        manifest, arrays = read_model(tmp_path / "model", "PrunedLOF")
+        for name in ("derived", "measure", "measure_parameters"):
+            manifest.pop(name, None)
+        write_model(tmp_path / "model", "PrunedLOF", manifest, arrays)
+        np.testing.assert_array_equal(
+            PrunedLOF.load(tmp_path / "model").score_samples(table), model.score_samples(table)
+        )
+
+
+BAD = (None, -1, "x", [], {}, 1e300, 10**30)
+BAD_ARRAYS = (np.zeros(0), np.zeros((3, 3)), np.array(1.0), np.array([10**6]))
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_a_forged_file_is_refused_or_scores(name, table, tmp_path):
+    """Whatever one entry is replaced by: an error of ours at `load`, or a model that scores - nothing in between."""
+    path, model = tmp_path / "model", MODELS[name]().fit(table)
+    kind = type(model).__name__
+    model.save(path)
+    manifest, arrays = read_model(path, kind)
+    forged = [({**manifest, key: value}, arrays) for key in manifest for value in BAD]
+    forged += [({k: v for k, v in manifest.items() if k != key}, arrays) for key in manifest]
+    forged += [(manifest, {**arrays, key: value}) for key in arrays for value in BAD_ARRAYS]
+    forged += [(manifest, {k: v for k, v in arrays.items() if k != key}) for key in arrays]
+    refused = 0
+    for entries in forged:
+        write_model(path, kind, *entries)
+        try:
+            loaded = type(model).load(path)
+        except StoredModelError:
+            refused += 1
+        else:
+            with np.errstate(all="ignore"):
+                assert loaded.score_samples(table).shape == (len(table),)
+    assert refused > len(forged) / 2
+
+
+def test_a_forged_student_is_refused(table, tmp_path):
+    path = tmp_path / "student"
+    distill(PrunedLOF().fit(table), table, min_fidelity=-1.0, n_estimators=3, n_synthetic=50, random_state=0).save(path)
+    manifest, arrays = read_model(path, "DistilledDetector")
+    for key in ("n_features", "names", "fidelity", "offset"):
+        for value in ({}, "x", -(10**400) if key == "n_features" else [1]):
+            write_model(path, "DistilledDetector", {**manifest, key: value}, arrays)
+            with pytest.raises(StoredModelError, match="lacks what it needs"):
+                DistilledDetector.load(path)

@@ -99,3 +99,10 @@ def test_distances_that_are_no_numbers_are_refused():
     X = np.random.default_rng(0).normal(size=(100, 3)) * 1e300
     with pytest.raises(InvalidTableError, match="so that distances are finite"):
         RowPruner().fit_resample(X)
+
+
+@pytest.mark.parametrize("n_labels", [10, 99, 101])
+def test_labels_of_other_rows_are_refused(n_labels):
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    with pytest.raises(InvalidTableError, match=f"one value per row of X, 100, got {n_labels}"):
+        RowPruner().fit_resample(X, np.zeros(n_labels))

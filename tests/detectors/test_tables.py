@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
-from detectors import PrunedIsolationForest, PrunedLOF, PrunedOneClassSVM
+from detectors import FeaturePruner, PrunedIsolationForest, PrunedLOF, PrunedOneClassSVM, RowPruner
 from detectors.exceptions import InvalidTableError
 from detectors.tables import constant_columns, dense, is_sparse, reach, usual_row
 
@@ -60,3 +62,60 @@ def test_huge_values_are_scored_as_small_ones_or_refused(detector: Any, most: fl
     if most < 1e300:
         with pytest.raises(InvalidTableError, match="must be at most"):
             detector.fit(X * most * 1e5)
+
+
+def test_masked_and_missing_values_are_missing_whatever_holds_them() -> None:
+    X = np.random.default_rng(0).integers(0, 9, size=(120, 4)).astype(float)
+    gone = X == 3
+    expected = PrunedIsolationForest(10, random_state=0).fit(np.where(gone, np.nan, X))
+    spoilt = np.where(gone, 1e6, X)  # what a mask covers is anything
+    for table in (
+        np.ma.masked_array(spoilt, mask=gone),
+        np.ma.masked_array(spoilt.astype(np.int64), mask=gone),
+        np.where(gone, None, X.astype(object)),
+        np.where(gone, pd.NA, X.astype(object)),
+    ):
+        fitted = PrunedIsolationForest(10, random_state=0).fit(table)
+        np.testing.assert_array_equal(fitted.score_samples(table), expected.score_samples(np.where(gone, np.nan, X)))
+    frame = pd.DataFrame(X).astype(object).where(~gone, pd.NA)
+    assert FeaturePruner().fit(frame.rename(columns=str)).n_features_in_ == 4
+    with pytest.raises(ValueError, match="contains NaN"):
+        RowPruner().fit(np.ma.masked_array(spoilt, mask=gone))
+
+
+@pytest.mark.parametrize("make", [PrunedIsolationForest, FeaturePruner, RowPruner, PrunedLOF])
+@pytest.mark.parametrize("kind", ["datetime64[ns]", "timedelta64[s]", "Period", "polars", "arrow", "array"])
+def test_times_are_no_numbers(make: type, kind: str) -> None:
+    stamps = pd.date_range("2024-01-01", periods=60)
+    frame = pd.DataFrame({"size": np.arange(60.0), "when": stamps})
+    table: Any = {
+        "datetime64[ns]": frame,
+        "timedelta64[s]": frame.assign(when=stamps - stamps[0]),
+        "Period": frame.assign(when=stamps.to_period("D")),
+        "polars": pl.from_pandas(frame),
+        "arrow": frame.astype({"when": "timestamp[us][pyarrow]"}),
+        "array": np.column_stack([stamps.to_numpy(), stamps.to_numpy()]),
+    }[kind]
+    with pytest.raises(InvalidTableError, match="must hold numbers" if kind == "array" else "in column 'when'"):
+        make().fit(table)
+
+
+def test_tables_without_two_dimensions_of_their_own() -> None:
+    records = np.zeros(30, dtype=[("a", float), ("b", float)])
+    with pytest.raises(InvalidTableError, match="records with fields \\['a', 'b'\\]"):
+        FeaturePruner().fit(records)
+    with pytest.raises(InvalidTableError, match="at least one column"):
+        FeaturePruner().fit(pd.DataFrame(index=range(30)))
+
+
+def test_sparse_tables_with_long_indices() -> None:
+    X = np.random.default_rng(0).poisson(0.3, size=(100, 6)).astype(float)
+    long = sparse.csr_array(X)
+    long.indices, long.indptr = long.indices.astype(np.int64), long.indptr.astype(np.int64)
+    coordinates = sparse.coo_array(X)
+    coordinates.coords = tuple(axis.astype(np.int64) for axis in coordinates.coords)
+    expected = PrunedIsolationForest(10, random_state=0).fit(sparse.csr_array(X)).score_samples(X)
+    for table in (long, coordinates, sparse.csc_array(long)):
+        fitted = PrunedIsolationForest(10, random_state=0).fit(table)
+        np.testing.assert_array_equal(fitted.score_samples(table), expected)
+    assert long.indices.dtype == np.int64

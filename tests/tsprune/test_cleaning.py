@@ -10,11 +10,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 from tsprune import PruningReport, SeriesCleaner
 from tsprune.cleaning_flat import flat_runs
-from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, NotNumericError, TimeIndexError
 
 N = 600
 
@@ -229,7 +231,7 @@ def test_duplicated_and_late_stamps() -> None:
     index = pd.date_range("2024-01-01", periods=N, freq="h")
     good = pd.Series(x, index=index)
     messy = pd.concat([good.iloc[:100], good.iloc[101:200], good.iloc[[100, 150]], good.iloc[200:]])
-    with pytest.raises(TimeIndexError, match=r"earlier than row .* Or say duplicates='mean'"):
+    with pytest.raises(TimeIndexError, match=r"earlier than row .*duplicates=.mean"):
         SeriesCleaner(24).fit(messy)
     SeriesCleaner(24).fit(messy, time=np.arange(len(messy)))  # the index is overridden
     for policy in ("mean", "first", "last"):
@@ -350,3 +352,54 @@ def test_a_spike_in_the_first_row_of_a_trend_is_found() -> None:
     x = np.arange(200) * 0.5 + np.random.default_rng(0).normal(0.0, 0.2, 200)
     x[0] += 15.0
     assert SeriesCleaner(period=None).fit(x).changes_["time"].tolist() == [0]
+
+
+def test_times_go_through_fit_transform_and_a_routed_pipeline() -> None:
+    y = np.sin(np.arange(120) * 2 * np.pi / 12)
+    y[40] = np.nan
+    stamps = pd.date_range("2024-01-01", periods=120, freq="D")
+    cleaner = SeriesCleaner(period=12)
+    expected = cleaner.fit_transform(pd.Series(y, index=stamps)).to_numpy()
+    np.testing.assert_array_equal(cleaner.fit_transform(y, time=stamps), expected)
+    with config_context(enable_metadata_routing=True):
+        routed = SeriesCleaner(period=12).set_fit_request(time=True).set_transform_request(time=True)
+        np.testing.assert_array_equal(make_pipeline(routed).fit_transform(y, time=stamps), expected)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "numbered", "stamps in the index"])
+def test_long_frames_are_pointed_to_clean_many(kind: str) -> None:
+    stamps = pd.date_range("2024-01-01", periods=30)
+    long = pd.DataFrame({"unique_id": ["a"] * 30 + ["b"] * 30, "ds": [*stamps, *stamps], "y": np.arange(60.0)})
+    X = {
+        "pandas": long,
+        "polars": pl.from_pandas(long),
+        "numbered": long.assign(unique_id=np.repeat([0, 1], 30), ds=np.tile(np.arange(30), 2)),
+        "stamps in the index": long.set_index("ds"),
+    }[kind]
+    with pytest.raises(InvalidSeriesError, match="clean_many"):
+        SeriesCleaner().fit(X)
+
+
+def test_a_column_of_stamps_is_told_what_the_cleaner_has_for_it() -> None:
+    frame = pd.DataFrame({"when": pd.date_range("2024-01-01", periods=30), "y": np.arange(30.0)})
+    with pytest.raises(InvalidSeriesError, match="make it the index"):
+        SeriesCleaner().fit(frame)
+
+
+def test_late_and_double_stamps_are_told_the_parameter_for_them() -> None:
+    y = pd.Series(np.arange(30.0), index=pd.date_range("2024-01-01", periods=30))
+    for disordered in (y.iloc[::-1], pd.concat([y[:10], y[9:]])):
+        with pytest.raises(TimeIndexError, match=r'SeriesCleaner\(duplicates="mean"\)') as told:
+            SeriesCleaner().fit(disordered)
+        assert "index of a pandas Series" not in str(told.value)
+        assert len(SeriesCleaner(duplicates="mean").fit_transform(disordered)) == len(disordered)
+    with pytest.raises(TimeIndexError, match=r"duplicates=.*index of a pandas Series"):
+        SeriesCleaner(duplicates="mean").fit(y.to_numpy(), time=[0, *range(29)])
+    with pytest.raises(TimeIndexError, match="drop that row"):
+        SeriesCleaner(duplicates="mean").fit(pd.Series([1.0, 2.0], index=pd.DatetimeIndex(["2024-01-01", None])))
+
+
+def test_double_stamps_of_text_are_told_as_text() -> None:
+    y = pd.Series(["high", "low"] * 2, index=pd.DatetimeIndex(["2024-01-01", "2024-01-01", "2024-01-02", "2024-01-03"]))
+    with pytest.raises(NotNumericError, match="'high'"):
+        SeriesCleaner(duplicates="mean").fit(y)

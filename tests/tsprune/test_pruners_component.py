@@ -304,3 +304,29 @@ def test_a_series_becomes_a_frame_of_polars_where_asked(kind):
     found = ComponentPruner().set_output(transform="polars").fit_transform(given)
     assert isinstance(found, pl.DataFrame)
     assert np.array_equal(found.to_numpy()[:, 0], ComponentPruner().fit_transform(y))
+
+
+@pytest.mark.parametrize("kind", ["signs", "alternating", "step", "spike"])
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        TrendPruner(guard=None),
+        SeasonalPruner(4, guard=None),
+        ComponentPruner(period=4, guard=None),
+        NoisePruner(guard=None),
+    ],
+    ids=lambda pruner: type(pruner).__name__,
+)
+def test_the_largest_numbers_work_or_are_refused(pruner: ComponentPruner | NoisePruner, kind: str) -> None:
+    t = np.arange(200)
+    y = {
+        "signs": np.random.default_rng(0).choice([-1.0, 1.0], t.size),
+        "alternating": np.where(t % 2, 1.0, -1.0),
+        "step": np.where(t < 100, -1.0, 1.0),
+        "spike": np.where(t == 100, 1.0, 1e-305),
+    }[kind]
+    pruned = pruner.fit_transform(1e305 * y)
+    assert np.isfinite(pruned).all()
+    np.testing.assert_allclose(pruner.inverse_transform(pruned), 1e305 * y, rtol=1e-9, atol=1e290)
+    with pytest.raises(InvalidSeriesError, match=r"at most 1e\+305 in size, got .* at row"):
+        pruner.fit(1.79e308 * y)

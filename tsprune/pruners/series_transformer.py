@@ -26,6 +26,7 @@ Integers = NDArray[np.int64]
 
 _LONGEST_GRID = 50  # positions of the grid per row; beyond that the times are not those of a regular series
 _LARGEST = 1e100
+_MOST, _MOST_PRUNED = 1e305, 1e307  # a component may be larger than the series, and has to be a number, too
 _SAME = 1e-6  # of the largest value: rows that differ less are the same rows (float32 in between)
 
 
@@ -244,6 +245,7 @@ class SeriesTransformer(TransformerMixin, BaseEstimator):
         """Read a series; learn its columns (reset=True), or compare them with the fitted (False), or count (None)."""
         in_column = self.time_column if reset or self.time_column in getattr(X, "columns", ()) else None
         series = read_series(X, time=time, time_column=in_column, allow_empty_columns=reset is not True, name="X")
+        series = series.within(_MOST if reset is not None else _MOST_PRUNED)
         if reset is not None:
             check_columns(self, series, X, reset=reset)
         elif series.n_series != self.n_features_in_:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from inspect import signature
 
 import numpy as np
@@ -113,3 +114,19 @@ def test_feature_pruner_set_output(output: str) -> None:
     result = fitted.transform(frame)
     assert list(result.columns) == [n for n, kept in zip(NAMES, fitted.support_, strict=True) if kept]
     assert list(fitted.get_feature_names_out()) == list(result.columns)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_threads_of_the_caller_change_no_bit(name: str) -> None:
+    X, new = table(), np.vstack([table(seed=s) for s in range(4)])
+    fitted = build(name).fit(X)
+    scores, shares = fitted.score_samples(new), fitted.explain(new[:50])
+    with ThreadPoolExecutor(8) as threads:
+        for again in threads.map(fitted.score_samples, [new] * 24):
+            np.testing.assert_array_equal(again, scores)
+        pieces = threads.map(fitted.score_samples, np.split(new, np.arange(7, len(new), 7)))
+        np.testing.assert_array_equal(np.concatenate(list(pieces)), scores)
+        for again in threads.map(fitted.explain, [new[:50]] * 8):
+            pd.testing.assert_frame_equal(again, shares)
+        for other in threads.map(lambda _: build(name).fit(X), range(8)):
+            np.testing.assert_array_equal(other.score_samples(new), scores)

@@ -128,6 +128,8 @@ def test_no_rows_and_rows_after_set_params(name, table):
     before = model.to_onnx()
     model.set_params(contamination=0.3, n_jobs=2)
     assert model.to_onnx() == before
+    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 21):
+        pytest.skip("onnxruntime 1.20 itself ends the process on an empty table")
     scores, labels = onnxruntime.InferenceSession(before, providers=["CPUExecutionProvider"]).run(
         None, {"X": table[:0]}
     )

@@ -76,6 +76,6 @@ def settle_stamps(X: Any, policy: str) -> tuple[Any, Integers | None, list[tuple
     found = [(int(row), "late stamp") for row in late if row not in set(double.tolist())]
     found += [(int(row), "duplicate stamp") for row in double]
     read_series(X.reset_index(drop=True), name="X")  # text has no mean: the door says what is no number, and where
-    grouped = X.copy().groupby(level=0, sort=True)  # pandas 2 cannot group rows that are a view backwards
+    grouped = X.sort_index(kind="stable").groupby(level=0, sort=True)  # pandas 2 cannot group falling stamps
     merged = getattr(grouped, policy)()
     return merged, merged.index.get_indexer(index).astype(np.int64), sorted(found)

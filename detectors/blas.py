@@ -1,8 +1,8 @@
 """One thread for BLAS where many small matrix products are made one after another.
 
 A BLAS library starts all its threads for each of them, and they wait for each other: with one core busy with something
-else, scores of a local outlier factor took four times as long, and up to thirty times. Whoever asks for threads gets
-numba's, which share the rows among them.
+else, scores of a local outlier factor took several times as long. Whoever asks for threads gets numba's, which share
+the rows among them.
 """
 
 from __future__ import annotations

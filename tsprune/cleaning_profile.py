@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsprune.imputation import interpolate_rows
-from tsprune.kernels.repetition import moving_mean, repetitions
+from tsprune.kernels.embedding import moving_mean
+from tsprune.kernels.repetition import repetitions
 
 __all__ = ["LongProfile", "long_profile"]
 

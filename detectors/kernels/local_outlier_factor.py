@@ -124,32 +124,16 @@ def sieve(references: Any, kth: Any, spread: Any) -> Any:
 
 
 @leaf
-def _sieved(
-    row: Any,
-    length: Any,
-    half_distances: Any,
-    kth: Any,
-    floor: Any,
-    points: Any,
-    near: Any,
-    densities: Any,
-    longest: Any,
-    numbers: Any,
-    lowest: Any,
-    minima: Any,
-    candidates: Any,
-    room: Any,
-    doubtful: Any,
-    flags: Any,
-    words: Any,
-    places: Any,
-) -> Any:
+def _sieved(row: Any, length: Any, half_distances: Any, kth: Any, floor: Any, sieve_: Any, room: Any) -> Any:
     """Negative local outlier factor of `row`; only distances that matter and are in doubt are measured exactly.
 
     `half_distances` float32 (n_references,) lack half the squared length of the row, are centred, and are off by
     rounding, at most by `error`: 2**-24 times the number of operations times the largest term, twice. A reference
     in doubt may or may not be among the k nearest; the distance of one that is matters if it may exceed `kth`.
+    `room` are the arrays that `_lof_block` makes for it.
     """
+    points, _centre, _narrow, near, densities, longest = sieve_
+    numbers, lowest, minima, candidates, few_room, doubtful, flags, words, places = room
     n = half_distances.shape[0]
     n_groups = minima.shape[0]
     k = numbers.shape[0]
@@ -162,7 +146,7 @@ def _sieved(
         bound = bracket(half_distances, k, 2)[1]
     bound = np.float32(bound + 2.0 * error)
     found = not_above(half_distances, bound, candidates, flags, words, places)
-    few = room[:found]
+    few = few_room[:found]
     for c in range(found):
         few[c] = half_distances[np.uint64(candidates[c])]
     last = np.float64(last_of_smallest(few, k))
@@ -242,36 +226,14 @@ def _move(rows: Any, start: Any, stop: Any, centre: Any, moved: Any, lengths: An
 
 @leaf
 def _sieve_rows(
-    rows: Any,
-    start: Any,
-    stop: Any,
-    lengths: Any,
-    half_distances: Any,
-    kth: Any,
-    floor: Any,
-    points: Any,
-    near: Any,
-    densities: Any,
-    longest: Any,
-    numbers: Any,
-    lowest: Any,
-    minima: Any,
-    candidates: Any,
-    room: Any,
-    doubtful: Any,
-    flags: Any,
-    words: Any,
-    places: Any,
+    rows: Any, start: Any, stop: Any, lengths: Any, half_distances: Any, kth: Any, floor: Any, sieve_: Any, room: Any,
     out: Any,
-) -> Any:
+) -> Any:  # fmt: skip
     """`_sieved` of rows start .. stop - 1 into `out`, those left out that are too long for float32."""
     for i in range(start, stop):
         length = lengths[i - start]
         if length < _LONGEST:
-            out[i] = _sieved(
-                rows[i], length, half_distances[i - start], kth, floor, points, near, densities, longest,
-                numbers, lowest, minima, candidates, room, doubtful, flags, words, places,
-            )  # fmt: skip
+            out[i] = _sieved(rows[i], length, half_distances[i - start], kth, floor, sieve_, room)
 
 
 @njit(cache=True)
@@ -292,27 +254,25 @@ def _lof_block(
     out: Any,
 ) -> Any:
     """`lof_scores` of rows start .. stop - 1 into `out` (n_rows,); `products` float32 (_BLOCK, n_references)."""
-    points, centre, narrow, near, densities, longest = sieve_
+    _points, centre, narrow, _near, _densities, longest = sieve_
     n_features, n_references = references.shape
-    _values, numbers, lowest, doubtful, _minima, candidates = scratch
     if metric != EUCLIDEAN or stop - start < FEWEST_ROWS or longest == np.inf:
         for i in range(start, stop):
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)
         return
-    minima = np.empty(2 * k + 24, np.float32)
-    room = np.empty(n_references, np.float32)
+    _values, numbers, lowest, doubtful, _minima, candidates = scratch
     flags = np.zeros((n_references + 7) // 8 * 8, np.uint8)
     words = flags.view(np.uint64)
-    places = np.empty(len(words) + 1, np.int64)
+    room = (
+        numbers, lowest, np.empty(2 * k + 24, np.float32), candidates, np.empty(n_references, np.float32), doubtful,
+        flags, words, np.empty(len(words) + 1, np.int64),
+    )  # fmt: skip
     moved = np.empty((stop - start, n_features + 1), np.float32)
     lengths = np.empty(stop - start)
     half_distances = products[: stop - start]
     _move(rows, start, stop, centre, moved, lengths)
     np.dot(moved, narrow, half_distances)
-    _sieve_rows(
-        rows, start, stop, lengths, half_distances, kth, floor, points, near, densities, longest,
-        numbers, lowest, minima, candidates, room, doubtful, flags, words, places, out,
-    )  # fmt: skip
+    _sieve_rows(rows, start, stop, lengths, half_distances, kth, floor, sieve_, room, out)
     for i in range(start, stop):
         if not lengths[i - start] < _LONGEST:
             out[i] = _lof(rows[i], references, kth, spread, floor, metric, p, scratch)

@@ -7,7 +7,7 @@ Lower score = more abnormal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,7 @@ class ReferenceSet:
     k: int
     floor: float
     metric: Metric
+    _sieve: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_sieve", sieve(self.rows, self.kth, self.spread))
@@ -111,8 +112,7 @@ class ReferenceSet:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """Arguments of `lof_scores` behind the rows."""
-        sieve_ = self._sieve  # type: ignore[attr-defined]  # set in __post_init__
-        return self.rows, self.kth, self.spread, self.k, self.floor, self.metric.number, self.metric.p, sieve_
+        return self.rows, self.kth, self.spread, self.k, self.floor, self.metric.number, self.metric.p, self._sieve
 
     def scores(self, X: Floats, *, parallel: bool = False) -> Floats:
         """Negative factors (n_rows,) of new rows (n_rows, n_features)."""

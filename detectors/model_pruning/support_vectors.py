@@ -6,7 +6,7 @@ reduced set does, all support vectors stay. Lower score = more abnormal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Expansion:
     gamma: float
     coef0: float
     degree: int
+    _transposed: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_transposed", np.ascontiguousarray(self.vectors.T))
@@ -66,7 +67,7 @@ class Expansion:
     def arguments(self) -> tuple[Any, ...]:
         """Arguments of `expansion_scores` behind the rows."""
         return (
-            self._transposed, self.weights, self.intercept,  # type: ignore[attr-defined]  # set in __post_init__
+            self._transposed, self.weights, self.intercept,
             _KINDS[self.kernel], self.gamma, self.coef0, self.degree,
         )  # fmt: skip
 

@@ -62,7 +62,7 @@ def test_best_patches_find_the_best_of_all_lengths(seed: int) -> None:
     v = np.ones(40)
     e = innovations(a, PHI)
     z, stop = np.zeros(40), np.zeros(40, np.int64)
-    best_patches(e, v, np.cumsum(PHI), 0, 40, 1, 5, 1e9, 0.0, 1.0, z, stop)
+    best_patches(e, v, np.cumsum(PHI), 0, 40, 1, 5, 1e9, 0.0, 1.0, z, stop, np.empty((5, len(e) + 1)))
     for start in range(3, 36):
         every = [naive.patch_z(a, PHI, v, start, b)[0] for b in range(start + 1, min(start + 5, 40) + 1)]
         assert abs(z[start]) == pytest.approx(max(np.abs(every)), abs=1e-9)
@@ -76,7 +76,7 @@ def test_best_patches_of_some_rows_are_those_of_every_pair_of_ends(seed: int, lo
     v[[5, 17]] = 0.0
     e, sums = innovations(a, PHI), np.cumsum(PHI)
     z, stop = np.zeros(40), np.zeros(40, np.int64)
-    best_patches(e, v, sums, low, low + size, 1, 12, 4.0, 0.5, back, z, stop)
+    best_patches(e, v, sums, low, low + size, 1, 12, 4.0, 0.5, back, z, stop, np.full((5, len(e) + 1), np.nan))
     for start in range(low, min(low + size, 40)):
         best = 0.0
         for end in range(start + 1, min(start + 12, 40) + 1):
@@ -136,7 +136,7 @@ def test_search_forgets_nothing_that_changed(seed: int) -> None:
     while True:
         e = innovations(rest, phi)
         z, stop, pair_z, pair = np.zeros(n), np.zeros(n, np.int64), np.zeros(n), np.zeros((n, 2))
-        best_patches(e, v, sums, 0, n, 2, reach, 9.0, 0.5, 1.0, z, stop)
+        best_patches(e, v, sums, 0, n, 2, reach, 9.0, 0.5, 1.0, z, stop, np.empty((5, n + 1)))
         best_pairs(e, v, phi, sums, 0, n, 9.0, 0.5, 7.0, pair_z, pair)
         z[taken], pair_z[taken] = 0.0, 0.0
         row, double = int(np.abs(z).argmax()), int(pair_z.argmax())

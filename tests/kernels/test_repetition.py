@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tsprune.kernels.repetition import moving_mean, repetitions
+from tsprune.kernels.repetition import repetitions
 
 
 def naive_mean(x: np.ndarray, width: int) -> np.ndarray:
@@ -22,12 +22,6 @@ def naive_repetition(even: np.ndarray, good: np.ndarray, length: int, parts: int
         return 0.0
     now, ago = smooth[length:][both], smooth[:-length][both]
     return float((now * ago).sum() / np.sqrt((now**2).sum() * (ago**2).sum()))
-
-
-@pytest.mark.parametrize("width", [1, 2, 7, 60])
-def test_moving_mean_is_centred_and_shorter_at_the_ends(width: int) -> None:
-    x = np.random.default_rng(width).normal(size=40)
-    np.testing.assert_allclose(moving_mean(x, width), naive_mean(x, width), atol=1e-13)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.2, 0.6])

@@ -104,7 +104,7 @@ def patch_fit(
 
 
 @njit(cache=True)
-def _best_patches(
+def best_patches(
     e: Floats,
     v: Floats,
     sums: Floats,
@@ -119,7 +119,12 @@ def _best_patches(
     stop_best: Integers,
     scratch: Floats,
 ) -> None:
-    """`best_patches` with room to work in: `scratch` (5, n_timepoints + 1), whatever it holds."""
+    """Write the largest |z| over the lengths for every start in [low, high) into `z_best`, `stop_best`.
+
+    A patch counts only where it explains as much as two free innovations at its edges, less `misfit` (in
+    chi-square units) or a tenth of its own evidence: it must come back to where it left. Its size must be at least
+    `least`. `scratch` (5, n_timepoints + 1) is room to work in, whatever it holds.
+    """
     n, order = e.shape[0], sums.shape[0]
     first, last = max(low, 0), min(high, n)
     end = min(last + longest + order, n)  # nothing beyond has a say
@@ -171,31 +176,6 @@ def _best_patches(
                 z = xe / np.sqrt(xx)
             if abs(z) > abs(z_best[start]) and abs(xe) >= least * xx and free - z * z <= max(misfit, 0.1 * z * z):
                 z_best[start], stop_best[start] = z, stop
-
-
-@njit(cache=True)
-def best_patches(
-    e: Floats,
-    v: Floats,
-    sums: Floats,
-    low: int,
-    high: int,
-    shortest: int,
-    longest: int,
-    misfit: float,
-    least: float,
-    back: float,
-    z_best: Floats,
-    stop_best: Integers,
-) -> None:
-    """Write the largest |z| over the lengths for every start in [low, high) into `z_best`, `stop_best`.
-
-    A patch counts only where it explains as much as two free innovations at its edges, less `misfit` (in
-    chi-square units) or a tenth of its own evidence: it must come back to where it left. Its size must be at least
-    `least`.
-    """
-    scratch = np.empty((5, e.shape[0] + 1))
-    _best_patches(e, v, sums, low, high, shortest, longest, misfit, least, back, z_best, stop_best, scratch)
 
 
 @njit(cache=True)
@@ -298,7 +278,7 @@ def search_patches(
     taken = np.zeros(n, np.bool_)
     found, reach, low, high = 0, shortest, 0, n
     while True:
-        _best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best, scratch)
+        best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best, scratch)
         if reach > 1 and back > 0.0:
             best_pairs(e, v, phi, sums, low, high, misfit, least, cost, z_pair, pair)
         for t in range(max(low, 0), min(high, n)):

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["moving_mean", "repetitions"]
+__all__ = ["repetitions"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -23,22 +23,13 @@ def _running_sum(x: Floats, total: Floats) -> None:
 
 @njit(cache=True)
 def _mean_of_sums(total: Floats, width: int, out: Floats) -> None:
-    """`moving_mean` from the running sums (n + 1,) of the series, into `out` (n,)."""
+    """Write `embedding.moving_mean` of a series without gaps, given its running sums (n + 1,), into `out` (n,)."""
     n = out.shape[0]
     for t in range(n):
         low = t - width // 2
         high = min(low + width, n)
         low = max(low, 0)
         out[t] = (total[high] - total[low]) / (high - low)
-
-
-@njit(cache=True)
-def moving_mean(x: Floats, width: int) -> Floats:
-    """Centred moving mean (n_timepoints,) over `width` rows, over fewer at the ends."""
-    total, out = np.empty(x.shape[0] + 1), np.empty(x.shape[0])
-    _running_sum(x, total)
-    _mean_of_sums(total, width, out)
-    return out
 
 
 @njit(cache=True)

@@ -12,18 +12,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from detectors.feature_pruner import FeaturePruner
+    from detectors.features import FeaturePruner, OverPruningGuard
     from detectors.isolation_forest import PrunedIsolationForest
-    from detectors.lof import PrunedLOF
-    from detectors.model_pruning.distillation import distill
-    from detectors.model_pruning.pareto import pareto_front
-    from detectors.model_pruning.rows import RowPruner
+    from detectors.lof import PrunedLOF, RowPruner
     from detectors.one_class_svm import PrunedOneClassSVM
-    from detectors.pruned_detector import PrunedDetector
     from detectors.report import PruningReport
+    from detectors.tradeoffs import DistilledDetector, ParetoFront, distill, pareto_front
+    from detectors.wrappers import PrunedDetector
 
 __all__ = [
+    "DistilledDetector",
     "FeaturePruner",
+    "OverPruningGuard",
+    "ParetoFront",
     "PrunedDetector",
     "PrunedIsolationForest",
     "PrunedLOF",
@@ -35,15 +36,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "FeaturePruner": "detectors.feature_pruner",
-    "PrunedDetector": "detectors.pruned_detector",
+    "DistilledDetector": "detectors.tradeoffs",
+    "FeaturePruner": "detectors.features",
+    "OverPruningGuard": "detectors.features",
+    "ParetoFront": "detectors.tradeoffs",
+    "PrunedDetector": "detectors.wrappers",
     "PrunedIsolationForest": "detectors.isolation_forest",
     "PrunedLOF": "detectors.lof",
     "PrunedOneClassSVM": "detectors.one_class_svm",
     "PruningReport": "detectors.report",
-    "RowPruner": "detectors.model_pruning.rows",
-    "distill": "detectors.model_pruning.distillation",
-    "pareto_front": "detectors.model_pruning.pareto",
+    "RowPruner": "detectors.lof",
+    "distill": "detectors.tradeoffs",
+    "pareto_front": "detectors.tradeoffs",
 }
 
 _DISTRIBUTION = "tsprune"  # what `tsprune` looks for, to tell this package from a foreign one of the same name

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "GuardError", "InvalidParameterError", "InvalidTableError", "PruningError", "StoredModelError",
-    "UnwritablePathError",
+    "StoredStateError", "UnwritablePathError",
 ]  # fmt: skip
 
 
@@ -30,6 +30,10 @@ class GuardError(PruningError):
 
 class StoredModelError(PruningError):
     """A saved model is corrupted, foreign, or of an unknown format version."""
+
+
+class StoredStateError(PruningError):
+    """A saved state is corrupted, foreign, or of an unknown format version."""
 
 
 class UnwritablePathError(PruningError, OSError):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tsprune.streaming.journal import Progress
+from tsprune.streaming.run.journal import Progress
 
 
 def free_port():

@@ -27,16 +27,20 @@ if TYPE_CHECKING:
     from tsprune.decomposition import Decomposition, decompose
     from tsprune.detection import SeriesDetector
     from tsprune.fleet import clean_many, detect_many
-    from tsprune.periods import find_periods
+    from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
-    from tsprune.streaming.monitor import Reading, StreamMonitor
-    from tsprune.streaming.online_decomposer import OnlineDecomposer
+    from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, Reading, StreamMonitor
+    from tsprune.streaming.online import OnlineDecomposer, OnlineFleet
 
 __all__ = [
+    "AlertPolicy",
     "ComponentPruner",
     "Decomposition",
+    "FleetMonitor",
     "NoisePruner",
     "OnlineDecomposer",
+    "OnlineFleet",
+    "Period",
     "PruningReport",
     "Reading",
     "SeasonalPruner",
@@ -51,10 +55,14 @@ __all__ = [
 ]
 
 _HOME = {
+    "AlertPolicy": "tsprune.streaming.monitor",
     "ComponentPruner": "tsprune.pruners",
     "Decomposition": "tsprune.decomposition",
+    "FleetMonitor": "tsprune.streaming.monitor",
     "NoisePruner": "tsprune.pruners",
-    "OnlineDecomposer": "tsprune.streaming.online_decomposer",
+    "OnlineDecomposer": "tsprune.streaming.online",
+    "OnlineFleet": "tsprune.streaming.online",
+    "Period": "tsprune.periods",
     "PruningReport": "detectors.report",
     "Reading": "tsprune.streaming.monitor",
     "SeasonalPruner": "tsprune.pruners",

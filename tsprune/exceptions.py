@@ -6,7 +6,7 @@ value received, where (column, row, time), and the remedy.
 
 from __future__ import annotations
 
-from detectors.exceptions import GuardError, InvalidParameterError, PruningError
+from detectors.exceptions import GuardError, InvalidParameterError, PruningError, StoredStateError
 
 __all__ = [
     "GuardError", "InvalidParameterError", "InvalidRecordError", "InvalidSeriesError", "NotNumericError",
@@ -32,7 +32,3 @@ class InvalidRecordError(PruningError):
     def __init__(self, message: str, kind: str) -> None:
         super().__init__(message)
         self.kind = kind
-
-
-class StoredStateError(PruningError):
-    """A saved state is corrupted, foreign, or of an unknown format version."""

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from tsprune.streaming.fleet_monitor import FleetMonitor
+from tsprune.streaming.monitor.fleet_monitor import FleetMonitor
 
 
 def measure(n_series: int, n_steps: int) -> dict[str, float]:

@@ -38,8 +38,10 @@ def _present() -> dict[str, Any]:
 PUBLIC = _present()
 ESTIMATORS = {n: c for n, c in PUBLIC.items() if inspect.isclass(c) and issubclass(c, BaseEstimator)}
 FUNCTIONS = {"decompose", "find_periods", "clean_many", "detect_many", "distill", "pareto_front"}
-RECORDS = {"Decomposition", "PruningReport", "Reading"}
-STREAMS = {"OnlineDecomposer", "StreamMonitor"}
+RECORDS = {"AlertPolicy", "Decomposition", "ParetoFront", "Period", "PruningReport", "Reading"}
+STREAMS = {"FleetMonitor", "OnlineDecomposer", "OnlineFleet", "StreamMonitor"}
+STUDENTS = {"DistilledDetector"}  # made by `distill`, never built by a caller
+GUARDS = {"OverPruningGuard"}
 TABLE_DETECTORS = {"PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM"}
 TABLE_SELECTORS = {"FeaturePruner"}
 ROW_SELECTORS = {"RowPruner"}
@@ -48,7 +50,7 @@ SERIES_CLEANERS = {"SeriesCleaner"}
 SERIES_DETECTORS = {"SeriesDetector"}
 GROUPS = [
     FUNCTIONS, RECORDS, STREAMS, TABLE_DETECTORS, TABLE_SELECTORS, ROW_SELECTORS, SERIES_PRUNERS, SERIES_CLEANERS,
-    SERIES_DETECTORS,
+    SERIES_DETECTORS, STUDENTS, GUARDS,
 ]  # fmt: skip
 
 

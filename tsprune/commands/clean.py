@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from tsprune.cleaning import SeriesCleaner
+from tsprune.cleaning.cleaner import SeriesCleaner
 from tsprune.commands.files import read_series_file, write_table_file
 from tsprune.commands.options import (
     Columns,

@@ -20,8 +20,8 @@ from tsprune.commands.options import (
     print_table,
     read_period,
 )
-from tsprune.decomposition import Decomposition
-from tsprune.decomposition import decompose as decompose_series
+from tsprune.decomposition.decomposing import decompose as decompose_series
+from tsprune.decomposition.decomposition import Decomposition
 from tsprune.reporting.page import Page
 from tsprune.reporting.svg import Line, line_chart
 

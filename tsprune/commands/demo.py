@@ -93,8 +93,8 @@ def _sea_temperature() -> pd.Series:
 
 def _decompose(page: Page, series: dict[str, pd.Series], step: Any) -> list[dict[str, Any]]:
     """Find periods and decompose; one row per series."""
-    from tsprune.decomposition import decompose
-    from tsprune.periods import find_periods
+    from tsprune.decomposition.decomposing import decompose
+    from tsprune.periods.periods import find_periods
 
     rows = []
     for name, values in series.items():
@@ -129,7 +129,7 @@ def _prune(page: Page, series: pd.Series) -> list[dict[str, Any]]:
 
 def _clean(page: Page, series: pd.Series) -> list[dict[str, Any]]:
     """Fill the gaps; hide single weeks, then longer gaps, and fill them too: one row for each, better or worse."""
-    from tsprune.cleaning import SeriesCleaner
+    from tsprune.cleaning.cleaner import SeriesCleaner
 
     cleaner = SeriesCleaner()
     cleaned = cleaner.fit_transform(series)
@@ -158,7 +158,7 @@ def _clean(page: Page, series: pd.Series) -> list[dict[str, Any]]:
 
 def _detect(page: Page, series: pd.Series) -> list[dict[str, Any]]:
     """Score every month and explain the most abnormal ones."""
-    from tsprune.detection import SeriesDetector
+    from tsprune.detection.detector import SeriesDetector
 
     detector = SeriesDetector(random_state=_SEED).fit(series)
     scores = np.asarray(detector.score_samples(series), dtype=np.float64)
@@ -176,7 +176,7 @@ def _table(page: Page) -> list[dict[str, Any]]:
     from sklearn.ensemble import IsolationForest
     from sklearn.metrics import roc_auc_score
 
-    from detectors.isolation_forest import PrunedIsolationForest
+    from detectors.isolation_forest.detector import PrunedIsolationForest
 
     table = load_breast_cancer(as_frame=True)
     found: dict[str, list[tuple[int, float]]] = {}

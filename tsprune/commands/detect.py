@@ -23,7 +23,7 @@ from tsprune.commands.options import (
     print_table,
     read_period,
 )
-from tsprune.detection import SeriesDetector
+from tsprune.detection.detector import SeriesDetector
 from tsprune.exceptions import InvalidParameterError
 from tsprune.reporting.page import Page
 from tsprune.reporting.svg import Line, Marks, line_chart

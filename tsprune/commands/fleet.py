@@ -10,7 +10,7 @@ import typer
 from tsprune.commands.files import read_table_file, write_table_file
 from tsprune.commands.options import Input, Json, Output, Period, Seed, finish, print_table, read_period
 from tsprune.exceptions import InvalidParameterError
-from tsprune.fleet import clean_many, detect_many
+from tsprune.fleet.fleet import clean_many, detect_many
 
 __all__ = ["fleet"]
 

@@ -82,12 +82,12 @@ def monitor(
     The same command line goes on where STATE stands. Exit status: 0 fine (also after SIGTERM), 2 bad input.
     """
     from tsprune.exceptions import InvalidRecordError
-    from tsprune.streaming.addresses import open_sink, open_source
-    from tsprune.streaming.alerts import AlertPolicy
-    from tsprune.streaming.journal import Journal
-    from tsprune.streaming.monitor import StreamMonitor
-    from tsprune.streaming.runner import MonitorRun
-    from tsprune.streaming.sinks import Outbox
+    from tsprune.streaming.monitor.alert_policy import AlertPolicy
+    from tsprune.streaming.monitor.monitor import StreamMonitor
+    from tsprune.streaming.run.addresses import open_sink, open_source
+    from tsprune.streaming.run.journal import Journal
+    from tsprune.streaming.run.runner import MonitorRun
+    from tsprune.streaming.run.sinks import Outbox
 
     if source != "-" and "://" not in source and not Path(source).is_file():
         raise InvalidRecordError(f"INPUT must be a file, - or an address, got {source!r}; check the path.", "shape")
@@ -115,7 +115,7 @@ def monitor(
             run.after_commit.append(outbox)
             stack.callback(_tell_undelivered, outbox)
         if metrics_port is not None:
-            from tsprune.streaming.adapters.prometheus import MetricsPage
+            from tsprune.streaming.run.adapters.prometheus import MetricsPage
 
             page = MetricsPage(metrics_port)
             stack.callback(page.close)
@@ -127,7 +127,7 @@ def monitor(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         if watch:
-            from tsprune.streaming.view import LiveView
+            from tsprune.streaming.run.live_view import LiveView
 
             stack.enter_context(LiveView(run))
         progress = run.run()

@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 from numpy.typing import NDArray
 
-from detectors.feature_pruner import FeaturePruner
+from detectors.features.pruner import FeaturePruner
 from detectors.report import PruningReport
 from tsprune.commands.files import InputFileError, read_table_file, write_table_file
 from tsprune.commands.options import Input, Json, Output, Report, Seed, console, finish, print_table

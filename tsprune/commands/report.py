@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import typer
 
-from tsprune.cleaning import SeriesCleaner
+from tsprune.cleaning.cleaner import SeriesCleaner
 from tsprune.commands.clean import add_cleaning
 from tsprune.commands.decompose import add_decomposition, describe
 from tsprune.commands.detect import add_detection, top_anomalies
 from tsprune.commands.files import read_series_file
 from tsprune.commands.options import Columns, Input, Json, Period, Seed, Time, finish, print_table, read_period
-from tsprune.decomposition import decompose
-from tsprune.detection import SeriesDetector
+from tsprune.decomposition.decomposing import decompose
+from tsprune.detection.detector import SeriesDetector
 from tsprune.reporting.page import Page
 
 __all__ = ["report"]

@@ -26,9 +26,9 @@ from detectors.parameters import (
     sequence_of,
 )
 from detectors.report import PruningRecord, PruningReport
-from tsprune.decomposition import decompose
+from tsprune.decomposition.decomposing import decompose
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
-from tsprune.periods import find_periods
+from tsprune.periods.periods import find_periods
 from tsprune.pruners.continuation import Continuation
 from tsprune.pruners.evidence import SHORTEST, Evidence, season_evidence, trend_evidence
 from tsprune.pruners.series_transformer import SeriesTransformer

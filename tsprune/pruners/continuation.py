@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.kernels.continuation import update_components
+from tsprune.pruners.kernels.continuation import update_components
 
 __all__ = ["Continuation"]
 

@@ -96,7 +96,7 @@ def season_evidence(z: Floats, period: int, alpha: float) -> Evidence:
     alpha : float
         Level of significance; a p-value above it comes back as 1.
     """
-    from tsprune.periods import find_periods
+    from tsprune.periods.periods import find_periods
 
     found = find_periods(z, max_periods=1, alpha=alpha, min_period=period, max_period=period, min_cycles=2)
     return Evidence(found[0].strength, found[0].p_value) if found else Evidence(0.0, 1.0)

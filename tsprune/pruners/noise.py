@@ -21,11 +21,11 @@ from detectors.parameters import (
     sequence_of,
 )
 from detectors.report import PruningRecord, PruningReport
-from tsprune.decomposition import decompose
-from tsprune.denoising import SHORTEST, Denoised, LocalLevel, choose_denoiser, is_white
+from tsprune.decomposition.decomposing import decompose
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
-from tsprune.kernels.continuation import filter_level, invert_level_filter
-from tsprune.periods import find_periods
+from tsprune.periods.periods import find_periods
+from tsprune.pruners.denoising import SHORTEST, Denoised, LocalLevel, choose_denoiser, is_white
+from tsprune.pruners.kernels.continuation import filter_level, invert_level_filter
 from tsprune.pruners.series_transformer import SeriesTransformer
 
 __all__ = ["NoisePruner"]

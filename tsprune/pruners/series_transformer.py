@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from tsprune.containers import for_output, give_back
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
-from tsprune.fitted_columns import check_columns, refuse_times_as_values
-from tsprune.time_grid import TimeGrid
-from tsprune.validation import SeriesInput, read_series
+from tsprune.series.containers import for_output, give_back
+from tsprune.series.fitted_columns import check_columns, refuse_times_as_values
+from tsprune.series.time_grid import TimeGrid
+from tsprune.series.validation import SeriesInput, read_series
 
 __all__ = ["SeriesTransformer"]
 

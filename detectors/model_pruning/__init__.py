@@ -1,1 +1,0 @@
-"""Pruning of the models themselves: trees, training rows, support vectors."""

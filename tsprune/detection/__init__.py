@@ -1,0 +1,10 @@
+"""Anomalies in series: decomposition, embedding, feature pruning, detector, threshold."""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from tsprune.detection.detector import SeriesDetector as SeriesDetector
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"detector": ["SeriesDetector"]})

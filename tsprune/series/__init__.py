@@ -1,0 +1,1 @@
+"""The way in for every series: reading, time, grids, containers."""

@@ -1,0 +1,1 @@
+"""Monitoring as a service: sources, sinks, and a journal that survives a crash."""

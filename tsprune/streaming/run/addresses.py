@@ -1,0 +1,104 @@
+"""Addresses: the source or the sink that a text names, for the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from detectors.exceptions import InvalidParameterError
+from tsprune.streaming.run.runner import FileLines
+from tsprune.streaming.run.sinks import JsonLinesSink, Sink, SqliteSink, StreamSink, WebhookSink
+from tsprune.streaming.run.sources import CsvLines, PipeLines
+
+__all__ = ["open_sink", "open_source"]
+
+# what follows the host, and the options after the question mark
+_ADDRESSES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "redis": ("DB/STREAM", ("group", "consumer")),
+    "mqtt": ("TOPIC", ("client",)),
+    "kafka": ("TOPIC", ("group",)),
+    "prometheus": ("", ("query", "step", "start", "delay")),
+}
+
+
+def open_source(where: str, *, follow: bool = False) -> Any:
+    """Return the source that an address names.
+
+    Parameters
+    ----------
+    where : str
+        A path (``.csv``: CSV with a column "time"; otherwise JSON lines), ``-`` for standard input, or an address:
+        ``redis://HOST:PORT/DB/STREAM?group=G``, ``mqtt://HOST:PORT/TOPIC?client=C``,
+        ``kafka://HOST:PORT/TOPIC?group=G``, ``prometheus://HOST:PORT?query=Q&step=15&start=TIME``.
+    follow : bool, default=False
+        Whether to wait for more where everything there is has been read.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    InvalidParameterError
+        If the address names no known kind of source, or lacks a part.
+    """
+    if where == "-":
+        return PipeLines()
+    if "://" not in where:
+        return (CsvLines if where.lower().endswith(".csv") else FileLines)(where, follow=follow)
+    parts = urlsplit(where)
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    path = parts.path.strip("/")
+    if parts.scheme not in _ADDRESSES or parts.hostname is None:
+        raise InvalidParameterError(
+            f"a source must be a path, -, or an address of {', '.join(_ADDRESSES)}://HOST:PORT/..., got {where!r}."
+        )
+    needed, known = _ADDRESSES[parts.scheme]
+    if path.count("/") < needed.count("/") or (needed and not path):
+        raise InvalidParameterError(f"the address of {parts.scheme} must end with /{needed}, got {where!r}.")
+    unknown = [name for name in options if name not in known]
+    if unknown or (parts.scheme == "prometheus" and "query" not in options):
+        raise InvalidParameterError(
+            f"the address of {parts.scheme} may have the options {', '.join(known)}"
+            f"{' and must have query' if 'query' in known else ''}, got {', '.join(options) or 'none'}."
+        )
+    if parts.scheme == "redis":
+        from tsprune.streaming.run.adapters.redis_streams import RedisStream
+
+        database, stream = path.split("/", 1)
+        return RedisStream(
+            stream, host=parts.hostname, port=parts.port or 6379, database=int(database), follow=follow, **options
+        )
+    if parts.scheme == "mqtt":
+        from tsprune.streaming.run.adapters.mqtt import MqttTopic
+
+        return MqttTopic(path, host=parts.hostname, port=parts.port or 1883, follow=follow, **options)
+    if parts.scheme == "kafka":
+        from tsprune.streaming.run.adapters.kafka import KafkaTopic
+
+        return KafkaTopic(path, brokers=f"{parts.hostname}:{parts.port or 9092}", follow=follow, **options)
+    from tsprune.streaming.run.adapters.prometheus import PrometheusRange
+
+    return PrometheusRange(
+        f"http://{parts.hostname}:{parts.port or 9090}",
+        query=options["query"],
+        step=float(options.get("step", 15)),
+        delay=float(options.get("delay", 5)),
+        start=options.get("start"),
+        follow=follow,
+    )
+
+
+def open_sink(where: str) -> Sink:
+    """Return the sink that an address names: ``-``, ``http(s)://...``, ``FILE.sqlite`` or ``.db``, or a file.
+
+    Examples
+    --------
+    >>> open_sink("alerts.jsonl").name
+    'file:alerts.jsonl'
+    """
+    if where == "-":
+        return StreamSink()
+    if where.startswith(("http://", "https://")):
+        return WebhookSink(where)
+    return SqliteSink(where) if where.endswith((".sqlite", ".db")) else JsonLinesSink(where)

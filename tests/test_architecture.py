@@ -138,6 +138,7 @@ ROOMS: dict[str, set[str]] = {
     "tsprune.fleet": {"tsprune.cleaning", "tsprune.detection", "tsprune.series"},
     "tsprune.commands": {"*"},
     "tsprune.cli": {"*"},
+    "tsprune.__main__": {"*"},
 }
 DOORS = set(PACKAGES)  # the two __init__ files map public names to rooms
 

@@ -97,9 +97,8 @@ def clean(
         add_cleaning(page, str(name), frame[name], cleaned[name], cleaner)
     everything = pd.concat(listed, ignore_index=True)
     if output is not None:
-        write_table_file(
-            file.with_values(pd.DataFrame(cleaned, index=frame.index)), output, with_index=False, header=header
-        )
+        repaired = file.with_values(pd.DataFrame(cleaned, index=frame.index), as_text=output.suffix == ".csv")
+        write_table_file(repaired, output, with_index=False, header=header)
     if changes is not None:
         write_table_file(everything, changes, with_index=False)
     if report is not None:

@@ -71,7 +71,9 @@ def decompose(
     if output is not None:
         parts_of_all = pd.concat(parts, axis=1)
         columns = {str(name): parts_of_all[name].to_numpy() for name in parts_of_all.columns}
-        write_table_file(file.with_columns(columns), output, with_index=False, header=header)
+        write_table_file(
+            file.with_columns(columns, as_text=output.suffix == ".csv"), output, with_index=False, header=header
+        )
     if report is not None:
         page.write(report)
     if not json:

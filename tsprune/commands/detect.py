@@ -75,9 +75,9 @@ def detect(
     found = top_anomalies(frame, scores, explained, top)
     seasons = [asdict(record) for record in detector.seasons_.records]
     if output is not None:
-        write_table_file(
-            file.with_columns({"score": scores, "is_anomaly": is_anomaly}), output, with_index=False, header=header
-        )
+        columns = {"score": scores, "is_anomaly": is_anomaly}
+        table = file.with_columns(columns, as_text=output.suffix == ".csv")
+        write_table_file(table, output, with_index=False, header=header)
     if report is not None:
         page = Page(f"Anomalies of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
         add_detection(page, frame, scores, is_anomaly, found)

@@ -67,13 +67,16 @@ class SeriesFile:
     carried: dict[str, str]
     notes: list[str] = field(default_factory=list)
 
-    def with_values(self, values: pd.DataFrame) -> pd.DataFrame:
+    def with_values(self, values: pd.DataFrame, *, as_text: bool = True) -> pd.DataFrame:
         """Return the file with new values in the columns worked on.
 
         Parameters
         ----------
         values : DataFrame of shape (n_timepoints, n_series)
-            In the order of `frame`. A cell whose value did not change keeps its text.
+            In the order of `frame`.
+        as_text : bool, default=True
+            Whether cells of a text file stay text, so that those that did not change are written as they were read;
+            else times and values have types.
 
         Returns
         -------
@@ -82,21 +85,35 @@ class SeriesFile:
         """
         base = self._base()
         for name in values.columns:
-            new, old = values[name].to_numpy(dtype=np.float64), self.frame[name].to_numpy(dtype=np.float64)
+            new = values[name].to_numpy(dtype=np.float64)
+            place = self._place()
+            typed = not as_text or pd.api.types.is_numeric_dtype(self.table[name].dtype)
+            if typed:
+                column = np.empty(len(base))
+                column[place] = new
+                base[name] = column
+                continue
+            old = self.frame[name].to_numpy(dtype=np.float64)
             same = (new == old) | (np.isnan(new) & np.isnan(old))
             cells = base[name].to_numpy(dtype=object, copy=True)
-            place = self._place()
-            typed = pd.api.types.is_numeric_dtype(self.table[name].dtype)
-            written = new if typed else np.array(["" if np.isnan(x) else repr(float(x)) for x in new], dtype=object)
+            written = np.array(["" if np.isnan(x) else repr(float(x)) for x in new], dtype=object)
             cells[place[~same]] = written[~same]
-            base[name] = pd.Series(cells, index=base.index).astype(np.float64) if typed else cells
+            base[name] = cells
+        if not as_text and self.time is not None:
+            base[self.time] = self._times()
         return base
 
-    def with_columns(self, columns: dict[str, Any], *, values: bool = False) -> pd.DataFrame:
-        """Return times, carried columns (and values, if asked for) with new columns behind them, in file order."""
+    def _times(self) -> pd.Index:
+        """The times (n_rows,) in the order of the output."""
+        times: pd.Index = self.frame.index.take(np.argsort(self._place(), kind="stable"))
+        return times
+
+    def with_columns(self, columns: dict[str, Any], *, as_text: bool = True) -> pd.DataFrame:
+        """Return times and carried columns with new columns behind them, in the order of the file."""
         base = self._base()
-        if not values:
-            base = base.drop(columns=[name for name in self.frame.columns if name in base.columns])
+        base = base.drop(columns=list(self.frame.columns))
+        if not as_text and self.time is not None:
+            base[self.time] = self._times()
         place = self._place()
         for name, new in columns.items():
             array = np.asarray(new)

@@ -98,7 +98,8 @@ def read_times(
         numbered: pd.Index = pd.Index(column.astype(np.int64), name=str(column.name))
         return numbered
     if isinstance(column.dtype, pd.PeriodDtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
-        return pd.Index(column, name=str(column.name))
+        typed: pd.Index = pd.Index(column, name=str(column.name))
+        return typed
     try:
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
             column = column.dt.tz_localize(None) if time_zone is None and column.dt.tz is None else column

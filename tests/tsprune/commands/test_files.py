@@ -66,6 +66,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     path.write_text("a,b\nx,y\n")
     with pytest.raises(InputFileError, match="column of numbers"):
         read_series_file(path)
+    path.write_text("a,b\nx,1\n")
     with pytest.raises(InputFileError, match=r"column 'c' must be in x\.csv"):
         read_series_file(path, "c", None)
     with pytest.raises(InputFileError, match="times in one notation, got 'x'"):

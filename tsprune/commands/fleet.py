@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -80,7 +80,7 @@ def fleet(
         decimal=decimal,
         day_first=day_first,
     )
-    names = {"id_column": id_column, "time_column": time_column, "value_column": value_column}
+    names: dict[str, Any] = {"id_column": id_column, "time_column": time_column, "value_column": value_column}
     if task is Task.clean:
         rows, per_series = clean_many(frame, period=read_period(period), engine=engine and engine.value, **names)
     else:

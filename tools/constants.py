@@ -86,8 +86,8 @@ def page(found: list[Constant]) -> str:
     lines = [
         "# Constants",
         "",
-        "Every named number in the code, with its source: a paper, a derivation, or the measurement that set it. Made by",
-        "`tools/constants.py`; a test fails on a number without a source.",
+        "Every named number in the code, with its source: a paper, a derivation, or the measurement that set it.",
+        "Made by `tools/constants.py`; a test fails on a number without a source.",
     ]
     module = ""
     for constant in found:

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidSeriesError
 from tsprune.fleet.engines import spread
+from tsprune.series.times import times_of_column
 
 __all__ = ["FleetTask", "work_through"]
 
@@ -81,19 +82,15 @@ class FleetTask:
             return failed, {**facts, "error": f"{type(error).__name__}: {error}"}
 
     def _sorted(self, part: pd.DataFrame) -> pd.DataFrame:
-        """The rows in order of time."""
-        try:
-            return part.sort_values(self.time_column, kind="stable")
-        except TypeError as error:
-            raise TimeIndexError(
-                f"{self.time_column} must hold times of one kind, got: {error}; convert them."
-            ) from error
+        """The rows in order of time, text read as the times it stands for."""
+        times = times_of_column(part[self.time_column], mixed_zones="utc", where=self.time_column)
+        return part.assign(**{self.time_column: times}).sort_values(self.time_column, kind="stable")
 
     def _done(self, part: pd.DataFrame, facts: dict[str, Any]) -> Done:
         """Clean or score the sorted rows of one series."""
         floats, booleans = self.added
         mine = clone(self.estimator)
-        y = pd.Series(part[self.value_column].to_numpy(float), index=pd.Index(part[self.time_column].to_numpy()))
+        y = pd.Series(part[self.value_column].to_numpy(float), index=pd.Index(part[self.time_column]))
         if self.detects:
             mine.fit(y)
             values, marked = np.asarray(mine.score_samples(y), float), np.asarray(mine.predict(y)) < 0

@@ -7,6 +7,7 @@ too far off is replaced by the prediction; a run of them on one side that lasts 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +128,8 @@ class CausalFilter:
     def _widening(self) -> float:
         """How much wider predictions spread than the model says, which was fitted to few cycles: at least 1."""
         squares = self._errors_of_predictions
-        return float(np.sqrt(max(1.0, (_PRIOR + sum(squares)) / (_PRIOR + len(squares)))))
+        n = _PRIOR + len(squares)
+        return float(np.sqrt(max(1.0, (_PRIOR + sum(squares)) / n))) * _threshold_of_student(n) / _THRESHOLD
 
     def _learn(self, z: float) -> None:
         """Take in the error of a prediction, in units of the spread that the model says."""
@@ -208,6 +210,14 @@ class CausalFilter:
         if period:
             place = model.scale.size - period + (len(self.cleaned) - self._start) % period
         return a + model.mean + self._season(0), float(model.scale[place])
+
+
+@lru_cache(maxsize=2 * _CALIBRATION)
+def _threshold_of_student(n: float) -> float:
+    """Return what a normal deviate of the threshold is for a spread that was estimated from `n` values."""
+    from scipy.stats import norm, t
+
+    return float(t.isf(norm.sf(_THRESHOLD), n))
 
 
 def clean_causally(x: Floats, state: CausalFilter) -> ColumnCleaning:

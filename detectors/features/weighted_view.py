@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from detectors.blas import one_blas_thread
+from detectors.features.sparse_counts import is_sparse_counts
 from detectors.tables import quartiles, reach
 
 __all__ = ["FeatureView", "agreement"]
@@ -79,6 +80,24 @@ class FeatureView:
         scale = np.where(deviation > 0, deviation, 1.0)
         spread = np.where(high > low, (high - low) / 1.349, scale)
         return cls(mean, scale, middle, spread, agreement(X, middle, spread))
+
+    @classmethod
+    def of_measurements(cls, X: Floats) -> FeatureView | None:
+        """Learn a view as `of` does, or None for sparse counts.
+
+        A rare word has neither a scale nor near neighbours: its quartiles are 0, and its extremes agree with those
+        of frequent words because documents differ in length. Weights from agreement would take away what lets a rare
+        template count.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+
+        Returns
+        -------
+        FeatureView or None
+        """
+        return None if is_sparse_counts(X) else cls.of(X)
 
     @property
     def weight(self) -> Floats:

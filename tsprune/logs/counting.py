@@ -23,7 +23,7 @@ __all__ = ["DocumentCounter", "LineType"]
 
 Numbers = NDArray[np.int64]
 
-_HELD = 2_000_000  # cells that wait before they are merged
+_HELD = 400_000  # cells that wait before they are merged with those that are
 _MOST_TYPES = 20_000  # line types told apart for explanations; further ones count for words only
 _SHOWN = 3
 
@@ -52,24 +52,29 @@ class _Cells:
 
     def __init__(self) -> None:
         self.keys: list[Numbers] = []
-        self.counts: list[Numbers] = []
+        self.counts: list[NDArray[np.int32]] = []
         self.held = 0
 
     def add(self, documents: Numbers, items: Numbers) -> None:
         keys, counts = np.unique((documents.astype(np.int64) << 32) | items.astype(np.int64), return_counts=True)
         self.keys.append(keys)
-        self.counts.append(counts)
+        self.counts.append(counts.astype(np.int32))
         self.held += len(keys)
-        if self.held > _HELD and len(self.keys) > 1:
+        if self.held > max(_HELD, len(self.keys[0]) // 2) and len(self.keys) > 1:
             self.merge()
 
-    def merge(self) -> tuple[Numbers, Numbers]:
+    def merge(self) -> tuple[Numbers, NDArray[np.int32]]:
         """All keys, once each, and their counts."""
         if len(self.keys) != 1:
             keys = np.concatenate([*self.keys, np.empty(0, dtype=np.int64)])
-            counts = np.concatenate([*self.counts, np.empty(0, dtype=np.int64)])
-            unique, inverse = np.unique(keys, return_inverse=True)
-            self.keys, self.counts = [unique], [np.bincount(inverse, counts, len(unique)).astype(np.int64)]
+            counts = np.concatenate([*self.counts, np.empty(0, dtype=np.int32)])
+            self.keys, self.counts = [], []
+            order = np.argsort(keys, kind="stable")
+            keys, counts = keys[order], counts[order]
+            del order
+            start = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else keys
+            total = np.add.reduceat(counts, start) if len(keys) else counts
+            self.keys, self.counts = [keys[start]], [total.astype(np.int32)]
         self.held = 0
         return self.keys[0], self.counts[0]
 

@@ -58,7 +58,7 @@ class _Read:
 
 
 class LogDetector(BaseEstimator):
-    """Detector of abnormal documents in logs: sessions, windows of time, or single lines.
+    r"""Detector of abnormal documents in logs: sessions, windows of time, or single lines.
 
     Use it on raw log lines when nobody has labelled any: fitted and scored on the same lines it ranks documents by how
     surprising the presence and absence of their words is; fitted on normal lines it also tells what was never seen.
@@ -104,7 +104,7 @@ class LogDetector(BaseEstimator):
     Notes
     -----
     The score of a document is minus the sum of -log(share of documents in the same state) over the words whose state
-    is the rarer one (for single lines the mean), four times the surprise at the level, and 50 times the distance to
+    is the rarer one (for single lines the mean), four times the surprise at the level (single lines: eight times), and 50 times the distance to
     the nearest known document: differences of log counts, and the surprise at each word that is there in one of the
     two only or in none that was fitted. Documents that were fitted have distance 0. The order of events counts where
     at most 1% of normal documents have a step of their own.
@@ -120,7 +120,7 @@ class LogDetector(BaseEstimator):
 
     >>> lines = [f"{what} job {job}" for job in (1, 2, 3) for what in ("start", "run", "stop")]
     >>> lines += ["start job 4", "ERROR lost job 4"]
-    >>> model = LogDetector(by=r"job (\\d+)").fit(lines)
+    >>> model = LogDetector(by=r"job (\d+)").fit(lines)
     >>> model.score_samples(lines).idxmin()
     '4'
     """

@@ -18,7 +18,7 @@ from tsprune.exceptions import InvalidRecordError
 
 __all__ = ["LineBlock", "line_blocks", "text_of_record"]
 
-_BLOCK = 50_000  # lines held at a time
+_BLOCK = 20_000  # lines held at a time
 _MESSAGES = ("message", "MESSAGE", "msg", "line", "log", "text", "event", "body")
 _TIMES = ("time", "timestamp", "@timestamp", "ts", "datetime", "date", "__REALTIME_TIMESTAMP")
 _LEVELS = ("level", "severity", "levelname", "lvl", "PRIORITY")

@@ -7,6 +7,7 @@ sign.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _SEVERITY = 4.0  # words that the level of a document counts for
+_LINE_SEVERITY = 8.0  # the same for a single line, whose level says more than the rarity of its template
 _NOVELTY = 50.0  # a change that was never seen outweighs everything that was
 _MOST_KNOWN = 4096  # distinct documents to compare with, the most frequent ones
 _CANDIDATES = 16  # of them, nearest by the presence of words, for which counts are compared
@@ -119,7 +121,7 @@ class WordModel:
         total = np.asarray(present @ (there - gone)).ravel() + gone.sum()
         if self.by_line:
             total = total / np.maximum(np.asarray(present @ self.weight).ravel(), 1.0)
-        return total + _SEVERITY * self.tail[_highest(present, self.level) + 1]
+        return total + (_LINE_SEVERITY if self.by_line else _SEVERITY) * self.tail[_highest(present, self.level) + 1]
 
     def word_surprise(self) -> tuple[Floats, Floats]:
         """What every word adds where it is there, and where it is not (n_words,), weighted; 0 for the usual state."""
@@ -209,9 +211,10 @@ def _highest(present: Any, level: Numbers) -> Numbers:
 
 
 def _key(rows: Any, i: int) -> bytes:
-    """Bytes that tell row `i` of a CSR table with sorted indices from all others."""
+    """A digest that tells row `i` of a CSR table with sorted indices from all others."""
     cells = slice(rows.indptr[i], rows.indptr[i + 1])
-    return rows.indices[cells].astype(np.int64).tobytes() + rows.data[cells].astype(np.float64).tobytes()
+    raw = rows.indices[cells].astype(np.int64).tobytes() + rows.data[cells].astype(np.float64).tobytes()
+    return blake2b(raw, digest_size=16).digest()
 
 
 def distinct_rows(rows: Any) -> tuple[Numbers, Numbers]:

@@ -45,12 +45,14 @@ GUARDS = {"OverPruningGuard"}
 TABLE_DETECTORS = {"PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM"}
 TABLE_SELECTORS = {"FeaturePruner"}
 ROW_SELECTORS = {"RowPruner"}
+WORD_SELECTORS = {"WordPruner"}
+LOG_DETECTORS = {"LogDetector"}
 SERIES_PRUNERS = {"ComponentPruner", "NoisePruner", "SeasonalPruner", "TrendPruner"}
 SERIES_CLEANERS = {"SeriesCleaner"}
 SERIES_DETECTORS = {"SeriesDetector"}
 GROUPS = [
     FUNCTIONS, RECORDS, STREAMS, TABLE_DETECTORS, TABLE_SELECTORS, ROW_SELECTORS, SERIES_PRUNERS, SERIES_CLEANERS,
-    SERIES_DETECTORS, STUDENTS, GUARDS,
+    SERIES_DETECTORS, STUDENTS, GUARDS, WORD_SELECTORS, LOG_DETECTORS,
 ]  # fmt: skip
 
 

@@ -123,7 +123,8 @@ def column_roles(X: Any, alpha: float, rng: np.random.Generator) -> ColumnRoles:
         X = X[np.sort(rng.choice(X.shape[0], _MOST_ROWS, replace=False))]
     table = sparse.csc_array(X)
     n_columns = table.shape[1]
-    df = np.diff(sparse.csc_array(table != 0).indptr)
+    table.eliminate_zeros()
+    df = np.diff(table.indptr)
     compared = np.sort(np.argsort(-df, kind="stable")[:_MOST_COLUMNS])
     part = sparse.csc_array(table[:, compared])
     original, place, siblings = np.arange(n_columns), np.full(n_columns, -1), np.zeros(n_columns, dtype=np.int64)

@@ -55,7 +55,7 @@ class _Cells:
         self.counts: list[NDArray[np.int32]] = []
         self.held = 0
 
-    def add(self, documents: Numbers, items: Numbers) -> None:
+    def add(self, documents: NDArray[Any], items: NDArray[Any]) -> None:
         keys, counts = np.unique((documents.astype(np.int64) << 32) | items.astype(np.int64), return_counts=True)
         self.keys.append(keys)
         self.counts.append(counts.astype(np.int32))

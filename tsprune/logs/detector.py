@@ -6,7 +6,6 @@ Conventions: lower score = more abnormal, labels -1 / +1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,16 +16,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from detectors.parameters import Rule, Rules, anything, boolean, check_parameters, either, instance_of, nothing
+from detectors.parameters import Rule, Rules, anything, boolean, check_parameters, either, nothing
 from detectors.parameters import random_state as random_state_rule
-from tsprune.exceptions import InvalidRecordError
+from tsprune.exceptions import InvalidRecordError, TimeIndexError
 from tsprune.logs.counting import DocumentCounter, LineType
 from tsprune.logs.explanation import explain_documents
-from tsprune.logs.line_times import as_seconds, found_seconds, window_seconds
+from tsprune.logs.line_times import window_seconds
+from tsprune.logs.lines_beside import lines_beside
 from tsprune.logs.log_file import read_log_model, write_log_model
 from tsprune.logs.order import EventOrder
 from tsprune.logs.severity import word_levels
-from tsprune.logs.sources import LineBlock, line_blocks
 from tsprune.logs.templates import mine_templates
 from tsprune.logs.vocabulary import Vocabulary
 from tsprune.logs.word_model import WordModel, distinct_rows
@@ -46,6 +45,13 @@ def _is_pattern(value: Any) -> bool:
     try:
         return isinstance(value, str) and bool(re.compile(value) or True)
     except re.error:
+        return False
+
+
+def _is_length(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and window_seconds(value) > 0
+    except TimeIndexError:
         return False
 
 
@@ -104,10 +110,10 @@ class LogDetector(BaseEstimator):
     Notes
     -----
     The score of a document is minus the sum of -log(share of documents in the same state) over the words whose state
-    is the rarer one (for single lines the mean), four times the surprise at the level (single lines: eight times), and 50 times the distance to
-    the nearest known document: differences of log counts, and the surprise at each word that is there in one of the
-    two only or in none that was fitted. Documents that were fitted have distance 0. The order of events counts where
-    at most 1% of normal documents have a step of their own.
+    is the rarer one (for single lines the mean), four times the surprise at the level (single lines: eight times),
+    and 50 times the distance to the nearest known document: differences of log counts, and the surprise at each word
+    that is there in one of the two only or in none that was fitted. Documents that were fitted have distance 0. The
+    order of events counts where at most 1% of the fitted documents have a step of their own.
 
     References
     ----------
@@ -127,7 +133,7 @@ class LogDetector(BaseEstimator):
 
     _parameters: ClassVar[Rules] = {
         "by": either(nothing(), Rule("a regular expression", _is_pattern)),
-        "window": either(nothing(), instance_of(str)),
+        "window": either(nothing(), Rule("a length of time such as '5min'", _is_length)),
         "prune": boolean(),
         "reference": anything(),
         "random_state": random_state_rule(),
@@ -136,6 +142,7 @@ class LogDetector(BaseEstimator):
     def __init__(
         self,
         by: Any = None,
+        *,
         window: str | None = None,
         prune: bool = True,
         reference: Any = None,
@@ -270,7 +277,7 @@ class LogDetector(BaseEstimator):
             lines = list(lines)
         read = self._scored(lines, sessions, time)
         scores = self._scores(read)
-        return explain_documents(self, read, scores, self._blocks(lines, sessions, time, None), n)
+        return explain_documents(self, read, scores, lines_beside(lines, sessions, time, None), n)
 
     def template_counts(self, lines: Any, time: Any = None, *, window: str | None = None) -> pd.DataFrame:
         """Count the lines of every template in every window, for `StreamMonitor` and other metrics.
@@ -298,7 +305,7 @@ class LogDetector(BaseEstimator):
         member = np.concatenate([self._member, np.full(table.shape[1] - n_known, n_templates)])
         np.add.at(counts.T, member[: table.shape[1]], table.T)
         frame = pd.DataFrame(counts, index=_index(read.counter), columns=[*self.templates_, "other"])
-        return frame.sort_index().asfreq(pd.Timedelta(length), fill_value=0.0)
+        return frame.sort_index().asfreq(pd.tseries.frequencies.to_offset(pd.Timedelta(length)), fill_value=0.0)
 
     def save(self, path: Any) -> None:
         """Write the fitted detector to a file that executes nothing when it is read."""
@@ -314,50 +321,17 @@ class LogDetector(BaseEstimator):
         StoredModelError
             If the file is foreign or damaged.
         """
-        return read_log_model(path, cls())
+        made: LogDetector = read_log_model(path, cls())
+        return made
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags: lines of text, no table."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags
 
     # ------------------------------------------------------------------------------------------------ private
-
-    def _blocks(self, lines: Any, sessions: Any, time: Any, normal: Any) -> Iterator[tuple[LineBlock, Any, Any]]:
-        """Blocks of lines with their sessions and seconds; only those known to be `normal`, if that is given."""
-        names = None if sessions is None else list(sessions)
-        seconds = None if time is None else as_seconds(time)
-        until = mask = None
-        if normal is not None:
-            if isinstance(normal, str) or not hasattr(normal, "__len__"):
-                until = float(as_seconds([normal])[0])
-            else:
-                mask = np.asarray(normal, dtype=bool)
-        start = 0
-        for block in line_blocks(lines):
-            rows = slice(start, start + len(block.lines))
-            start = rows.stop
-            part = None if names is None else names[rows]
-            when = None if seconds is None else seconds[rows]
-            if (names is not None and len(part or ()) < len(block.lines)) or (
-                when is not None and len(when) < len(block.lines)
-            ):
-                raise InvalidRecordError(
-                    f"sessions and time must have one entry a line, got {len(part if part is not None else when)} "
-                    f"for the {len(block.lines)} lines from number {rows.start}.",
-                    "shape",
-                )
-            if until is not None or mask is not None:
-                if when is None and until is not None:
-                    when = as_seconds(block.times) if block.times else found_seconds(block.lines)
-                inside = mask[rows] if mask is not None else np.asarray(when) < until
-                chosen = np.flatnonzero(inside).tolist()
-                times = [block.times[i] for i in chosen] if block.times else []
-                numbers = [block.number(i) for i in chosen]
-                block = LineBlock([block.lines[i] for i in chosen], block.where, block.first, times, numbers)
-                part = None if part is None else [part[i] for i in chosen]
-                when = None if when is None else np.asarray(when)[chosen]
-            if block.lines:
-                yield block, part, when
-        if names is not None and len(names) != start:
-            raise InvalidRecordError(
-                f"sessions must have one entry a line, got {len(names)} for {start} lines.", "shape"
-            )
 
     def _read(
         self, lines: Any, sessions: Any, time: Any, vocabulary: Vocabulary, types: dict[int, LineType], normal: Any
@@ -366,7 +340,7 @@ class LogDetector(BaseEstimator):
         by = re.compile(self.by) if isinstance(self.by, str) else self.by
         window = None if self.window is None else window_seconds(self.window)
         counter = DocumentCounter(by, window, vocabulary, types)
-        for block, names, seconds in self._blocks(lines, sessions, time, normal):
+        for block, names, seconds in lines_beside(lines, sessions, time, normal):
             counter.add(block, names, seconds)
         return _Read(counter, vocabulary)
 

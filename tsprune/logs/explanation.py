@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tsprune.logs.counting import DocumentCounter, LineType
 from tsprune.logs.sources import LineBlock
@@ -63,7 +64,7 @@ def explain_documents(
     rows = _rows_of(counter, order)
     words = vocabulary.texts()
     counts = counter.counts()
-    types = _line_types(counter, order) if counter.by_line else counter.type_counts()
+    types = _line_types(counter) if counter.by_line else counter.type_counts()
     found = {
         int(place): _findings(model, counts, types, row, kinds, member, words)
         for place, row in zip(order, rows, strict=True)
@@ -74,10 +75,9 @@ def explain_documents(
     records = []
     for place, p_value in zip(map(int, order), p_values, strict=True):
         for number, finding in enumerate(found[place]):
-            records.append(
-                [scores.index[place], float(scores.iloc[place]), float(p_value), finding.kind, finding.item, finding.count,
-                 finding.usual, finding.share, finding.strength, shown.get((place, number), [])]
-            )  # fmt: skip
+            told = [finding.kind, finding.item, finding.count, finding.usual, finding.share, finding.strength]
+            lines = shown.get((place, number), [])
+            records.append([scores.index[place], float(scores.iloc[place]), float(p_value), *told, lines])
     return pd.DataFrame(records, columns=_COLUMNS)
 
 
@@ -88,10 +88,8 @@ def _rows_of(counter: DocumentCounter, order: NDArray[np.intp]) -> NDArray[np.in
     return np.concatenate(counter.line_document)[order]
 
 
-def _line_types(counter: DocumentCounter, order: NDArray[np.intp]) -> Any:
+def _line_types(counter: DocumentCounter) -> Any:
     """Line types of documents that are lines: a table with one cell a row."""
-    from scipy import sparse
-
     number = {key: i for i, key in enumerate(counter.types)}
     column = np.array([number.get(int(str(key)), -1) for key in counter.documents], dtype=np.int64)
     rows = np.flatnonzero(column >= 0)

@@ -71,7 +71,7 @@ def read_log_model(path: Any, model: Any) -> Any:
     try:
         model.set_params(**manifest["parameters"])
         inner = {name[6:]: value for name, value in arrays.items() if name.startswith("model_")}
-        model._model = WordModel(**manifest["model"], **inner)
+        model._model = WordModel(**{**manifest["model"], **inner})
         model._vocabulary = Vocabulary.restored(arrays["word_bytes"], arrays["word_offsets"])
         model.vocabulary_ = model._vocabulary.texts()
         ends = np.concatenate([[0], np.cumsum(arrays["type_lengths"])])

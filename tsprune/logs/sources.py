@@ -72,6 +72,9 @@ def line_blocks(source: Any) -> Iterator[LineBlock]:
     InvalidRecordError
         If there is no such file, or something is no line of text.
     """
+    if hasattr(source, "blocks"):  # something that watches the blocks of another source
+        yield from source.blocks()
+        return
     if isinstance(source, os.PathLike) or (isinstance(source, str) and "\n" not in source):
         yield from _file_blocks(Path(source))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,14 +82,13 @@ class Vocabulary:
         """The masked words, in the order of their numbers."""
         raw = self._arena[: self._offsets[self._n_words]].tobytes()
         ends = self._offsets[: self._n_words + 1].tolist()
-        return [raw[a:b].decode("utf-8", "replace") for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [raw[a:b].decode("utf-8", "replace") for a, b in pairwise(ends)]
 
     def copy(self) -> Vocabulary:
         """A vocabulary of the same words that may grow apart."""
         made = type(self)()
-        made._keys, made._numbers, made._arena, made._offsets = (
-            part.copy() for part in (self._keys, self._numbers, self._arena, self._offsets)
-        )
+        made._keys, made._numbers = self._keys.copy(), self._numbers.copy()
+        made._arena, made._offsets = self._arena.copy(), self._offsets.copy()
         made._n_words = self._n_words
         return made
 
@@ -104,7 +104,7 @@ class Vocabulary:
         """The vocabulary that `arrays` described: the same words under the same numbers."""
         made = cls()
         raw, ends = word_bytes.tobytes(), word_offsets.tolist()
-        words = [raw[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        words = [raw[a:b] for a, b in pairwise(ends)]
         made._n_words = len(words)
         made._offsets = np.concatenate([word_offsets, np.zeros(_FIRST_SLOTS, dtype=np.int64)])
         made._arena = np.concatenate([word_bytes, np.zeros(_FIRST_BYTES, dtype=np.uint8)])

@@ -121,7 +121,8 @@ class WordModel:
         total = np.asarray(present @ (there - gone)).ravel() + gone.sum()
         if self.by_line:
             total = total / np.maximum(np.asarray(present @ self.weight).ravel(), 1.0)
-        return total + (_LINE_SEVERITY if self.by_line else _SEVERITY) * self.tail[_highest(present, self.level) + 1]
+        severity = _LINE_SEVERITY if self.by_line else _SEVERITY
+        return np.asarray(total + severity * self.tail[_highest(present, self.level) + 1])
 
     def word_surprise(self) -> tuple[Floats, Floats]:
         """What every word adds where it is there, and where it is not (n_words,), weighted; 0 for the usual state."""
@@ -137,8 +138,7 @@ class WordModel:
         at that; new words add the surprise at a word that was never there.
         """
         n_words = len(self.share)
-        inner = sparse.csr_array(counts[:, :n_words]) * (self.weight > 0)
-        inner = sparse.csr_array(inner)
+        inner = sparse.csr_array(counts[:, :n_words] * (self.weight > 0))
         inner.eliminate_zeros()
         rows, group = distinct_rows(inner)
         distance = self._nearest(sparse.csr_array(inner[rows]), without_self)[group]

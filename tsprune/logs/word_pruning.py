@@ -16,7 +16,7 @@ from scipy import sparse
 from detectors.features.sparse_counts import LEAST_TOP_AGREEMENT, column_roles, state_surprise, top_agreement
 from detectors.report import PruningRecord, PruningReport
 
-__all__ = ["document_records", "line_records", "prune_words"]
+__all__ = ["document_records", "line_records", "prune_words", "words_report"]
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -50,8 +50,8 @@ def prune_words(
     """
     n_words = len(words)
     if not prune:
-        kept = [PruningRecord(word, "word", True, "pruning is switched off") for word in words]
-        return np.ones(n_words), kept, [], {}
+        untouched = [PruningRecord(word, "word", True, "pruning is switched off") for word in words]
+        return np.ones(n_words), untouched, [], {}
     log_counts = sparse.csr_array(counts).log1p()
     roles = column_roles(log_counts, _ALPHA, np.random.default_rng(seed))
     constant = _constant(counts)

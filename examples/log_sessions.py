@@ -14,8 +14,10 @@ from tsprune import LogDetector
 def session(number: int, rng: np.random.Generator) -> list[str]:
     """Lines of a usual session."""
     lines = [f"INFO auth: user logged in session=s{number} from 10.0.{rng.integers(256)}.{rng.integers(256)}"]
-    for _ in range(rng.integers(1, 6)):
-        lines.append(f"INFO web: GET /item/{rng.integers(10_000)} session=s{number} took {rng.integers(2, 90)} ms")
+    lines += [
+        f"INFO web: GET /item/{rng.integers(10_000)} session=s{number} took {rng.integers(2, 90)} ms"
+        for _ in range(rng.integers(1, 6))
+    ]
     if rng.random() < 0.4:
         lines.append(f"INFO pay: order {rng.integers(10**6)} paid session=s{number}")
     return [*lines, f"INFO auth: user logged out session=s{number}"]

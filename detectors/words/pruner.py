@@ -174,9 +174,14 @@ class WordPruner(SelectorMixin, BaseEstimator):
         -------
         array or sparse matrix of shape (n_documents, n_words)
         """
-        check_is_fitted(self, "support_")
         if self.copies == "join":
-            X = _scaled(sparse.csr_matrix(X), 1.0 / self._scale()) if is_sparse(X) else np.asarray(X) / self._scale()
+            check_is_fitted(self, "support_")
+            scale = 1.0 / self._scale()
+            kept = _scaled(X, scale) if is_sparse(X) else np.asarray(X, dtype=np.float64) * scale
+            places = np.flatnonzero(self.support_)
+            whole = sparse.csr_matrix((np.ones(len(places)), (np.arange(len(places)), places)),
+                                      shape=(len(places), self.n_features_in_))  # fmt: skip
+            return kept @ whole
         return super().inverse_transform(X)
 
     def _scale(self) -> Floats:

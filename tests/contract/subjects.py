@@ -91,6 +91,23 @@ def table(n_rows: int = 300, seed: int = 0) -> Floats:
     return np.hstack([related, rng.uniform(-2, 2, size=(n_rows, 3))])
 
 
+def word_counts(n_rows: int = 120, seed: int = 0) -> Floats:
+    """Counts of 12 words of three templates: (n_rows, 12)."""
+    rng = np.random.default_rng(seed)
+    return np.repeat(rng.poisson([2.0, 0.3, 0.05], size=(n_rows, 3)), [3, 4, 5], axis=1).astype(np.float64)
+
+
+def log_lines(n: int = 120, seed: int = 0) -> list[str]:
+    """Lines of 12 sessions, one a minute, with a time."""
+    rng = np.random.default_rng(seed)
+    texts = ["INFO opened file {}", "INFO read {} bytes", "WARN retry after {} ms"]
+    return [
+        f"2024-01-01T{i // 60:02d}:{i % 60:02d}:00 {texts[rng.choice(3, p=[0.4, 0.5, 0.1])].format(rng.integers(99))} "
+        f"session=s{rng.integers(12)}"
+        for i in range(n)
+    ]
+
+
 def series(n: int = 240, n_series: int = 1, seed: int = 0) -> Floats:
     """A trend, a season of 12 and noise: (n,) or (n, n_series)."""
     rng = np.random.default_rng(seed)

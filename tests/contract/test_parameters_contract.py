@@ -14,6 +14,7 @@ from sklearn.base import clone
 from contract.options import options
 from contract.subjects import (
     ESTIMATORS,
+    LOG_DETECTORS,
     PUBLIC,
     ROW_SELECTORS,
     SERIES_CLEANERS,
@@ -22,9 +23,12 @@ from contract.subjects import (
     STREAMS,
     TABLE_DETECTORS,
     TABLE_SELECTORS,
+    WORD_SELECTORS,
     build,
+    log_lines,
     series,
     table,
+    word_counts,
 )
 from detectors.exceptions import InvalidParameterError
 
@@ -47,6 +51,10 @@ def frame(n: int = 120) -> pd.DataFrame:
 def learn(name: str, learner: Any) -> Any:
     if name in TABLES:
         return learner.fit(table(120))
+    if name in WORD_SELECTORS:
+        return learner.fit(word_counts())
+    if name in LOG_DETECTORS:
+        return learner.fit(log_lines())
     if name == "StreamMonitor":
         return learner.prime(frame())
     if name == "OnlineDecomposer":

@@ -222,11 +222,13 @@ class DocumentCounter:
     def _follow(self, document: Numbers, kind: Numbers) -> None:
         """Count which line type follows which in every document."""
         lines = np.flatnonzero((document >= 0) & (kind >= 0))
+        if not len(lines):
+            return
         order = lines[np.argsort(document[lines], kind="stable")]
         d, k = document[order], kind[order]
         before = np.empty_like(k)
         before[1:] = np.where(d[1:] == d[:-1], k[:-1], -1)
-        starts = np.flatnonzero(np.concatenate([[True], d[1:] != d[:-1]])) if len(d) else np.empty(0, dtype=np.int64)
+        starts = np.flatnonzero(np.concatenate([[True], d[1:] != d[:-1]]))
         for start in starts:
             before[start] = self._last.get(int(d[start]), -1)
         for start, stop in zip(starts, [*starts[1:], len(d)], strict=True):

@@ -186,9 +186,10 @@ class LogDetector(BaseEstimator):
         normal = self.reference if reference is None else reference
         read = self._read(lines, sessions, time, Vocabulary(), {}, normal)
         counter = read.counter
-        if len(counter.documents) < 2:
+        n_documents = int(counter.sizes().sum())
+        if n_documents < 2:
             raise InvalidRecordError(
-                f"a log must have at least two documents, got {len(counter.documents)} in {counter.n_lines} lines "
+                f"a log must have at least two documents, got {n_documents} in {counter.n_lines} lines "
                 f"({counter.unassigned} of no document); check `by`, `window`, `sessions` and `reference`.",
                 "shape",
             )

@@ -21,6 +21,7 @@ __all__ = ["explain_documents"]
 _COLUMNS = ["document", "score", "p_value", "kind", "item", "count", "usual", "share", "strength", "lines"]
 _SHOWN_LINES = 3
 _SHOWN_FINDINGS = 6
+_SHOWN_WORDS = 12
 _LEAST_STRENGTH = 0.3
 
 
@@ -65,10 +66,12 @@ def explain_documents(
     words = vocabulary.texts()
     counts = counter.counts()
     types = _line_types(counter) if counter.by_line else counter.type_counts()
-    found = {
-        int(place): _findings(model, counts, types, row, kinds, member, words)
-        for place, row in zip(order, rows, strict=True)
-    }
+    of_steps, steps = counter.steps()
+    found = {}
+    for place, row in zip(order.tolist(), rows.tolist(), strict=True):
+        findings = _findings(model, counts, types, row, kinds, member, words)
+        findings += _order_findings(model, steps[of_steps == row], kinds, words)
+        found[place] = sorted(findings, key=lambda f: -f.strength)[:_SHOWN_FINDINGS]
     shown = _raw_lines(
         counter, vocabulary.copy(), blocks, dict(zip(map(int, rows), map(int, order), strict=True)), found
     )
@@ -106,7 +109,7 @@ def _members(model: Any, n_types: int) -> NDArray[np.int64]:
 def _findings(
     model: Any, counts: Any, types: Any, row: int, kinds: list[LineType], member: NDArray[np.int64], words: list[str]
 ) -> list[_Finding]:
-    """The strongest findings in one document."""
+    """What is unusual in the words and templates of one document."""
     n = model._model.n_documents
     cells = types[[row]].tocoo()
     here = dict(zip(cells.coords[1].tolist(), cells.data.tolist(), strict=True))
@@ -131,7 +134,22 @@ def _findings(
         which = frozenset(k for k in here if member[k] == template)
         found.append(_Finding(kind, text, count, float(usual[template]), float(share[template]), strength, which))
     found += _word_findings(model, counts[[row]].tocoo(), words, n)
-    return sorted(found, key=lambda f: -f.strength)[:_SHOWN_FINDINGS]
+    return found
+
+
+def _order_findings(model: Any, steps: NDArray[np.int64], kinds: list[LineType], words: list[str]) -> list[_Finding]:
+    """Steps from one known line type to another that no fitted document made, where the order is evidence."""
+    if not model._order.speaks:
+        return []
+    found = []
+    n_known = len(model._member)
+    for step in steps[~np.isin(steps, model._order.steps)].tolist():
+        before, after = step >> 15, step & 0x7FFF
+        if before < n_known and after < n_known:
+            first, second = (" ".join(words[w] for w in kinds[k].words) for k in (before, after))
+            strength = math.log(model._model.n_documents + 1)
+            found.append(_Finding("new order", f"{first} -> {second}", 1.0, 0.0, 0.0, strength, frozenset([after])))
+    return found
 
 
 def _line_share(model: Any) -> NDArray[np.float64]:
@@ -147,10 +165,6 @@ def _word_findings(model: Any, cells: Any, words: list[str], n: int) -> list[_Fi
     columns, values = cells.coords[1], cells.data
     for column, count in zip(columns.tolist(), values.tolist(), strict=True):
         if column >= n_known:
-            strength = math.log1p(count) + math.log(2.0 * (n + 1))
-            found.append(
-                _Finding("new word", words[column], count, 0.0, 0.0, strength, frozenset(), frozenset([column]))
-            )
             continue
         level = int(model._model.level[column])
         surprise = float(model._model.tail[level + 1]) if level >= 3 else 0.0
@@ -159,6 +173,12 @@ def _word_findings(model: Any, cells: Any, words: list[str], n: int) -> list[_Fi
             found.append(
                 _Finding("level", words[column], count, 0.0, share, surprise, frozenset(), frozenset([column]))
             )
+    new = [(c, v) for c, v in zip(columns.tolist(), values.tolist(), strict=True) if c >= n_known]
+    if new:
+        listed = ", ".join(words[c] for c, _ in new[:_SHOWN_WORDS]) + (", ..." if len(new) > _SHOWN_WORDS else "")
+        total = sum(v for _, v in new)
+        strength = sum(math.log1p(v) for _, v in new) + len(new) * math.log(2.0 * (n + 1))
+        found.append(_Finding("new word", listed, total, 0.0, 0.0, strength, frozenset(), frozenset(c for c, _ in new)))
     there = set(columns.tolist())
     for column in np.flatnonzero((model._model.share == 1.0) & ~model.support_).tolist():
         if column not in there:

@@ -68,8 +68,8 @@ class PrunedIsolationForest(CompiledDetector):
     weight_features : bool
         Put a second forest beside scikit-learn's, which draws features by what they agree on and thresholds on a
         logarithmic scale (`FeatureView`); only while `prune_features` is True, `max_features` 1.0 and the table
-        dense and not one of sparse counts. Its path lengths count two thirds; it costs as much time and memory again.
-        False leaves scikit-learn's forest alone.
+        dense and not one of sparse counts of templates. Its path lengths count two thirds; it costs as much time and
+        memory again. False leaves scikit-learn's forest alone.
     prune_trees : bool
         Collapse subtrees and refit leaf values, as far as `tree_fidelity` allows.
     tree_fidelity : float in (0, 1]

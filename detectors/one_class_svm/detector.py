@@ -68,8 +68,8 @@ class PrunedOneClassSVM(CompiledDetector):
         Leave out features that a `FeaturePruner` finds irrelevant.
     weight_features : bool
         Fit on two scales of each feature, weighted by what features agree on (`FeatureView`); only while
-        `prune_features` is True and the table is not one of sparse counts. `gamma` then refers to that view. False
-        fits scikit-learn's machine on the table.
+        `prune_features` is True and the table is not one of sparse counts of templates. `gamma` then refers to that
+        view. False fits scikit-learn's machine on the table.
     prune_support_vectors : bool
         Replace the support vectors by a reduced set, as far as `vector_fidelity` allows.
     vector_fidelity : float in (0, 1]

@@ -10,6 +10,7 @@ from sklearn.ensemble import IsolationForest
 from detectors import FeaturePruner, PrunedIsolationForest, PrunedOneClassSVM
 from detectors.features.sparse_counts import (
     column_roles,
+    copied_share,
     is_sparse_counts,
     state_surprise,
     thinned_copies,
@@ -111,13 +112,18 @@ def test_no_copy_goes_if_they_are_not_asked_for() -> None:
     assert "template copy" not in set(report.to_frame()["kind"])
 
 
-def test_the_weighted_view_is_silent_on_counts() -> None:
+def test_the_weighted_view_is_silent_on_counts_of_templates() -> None:
     X, _ = documents()
     forest = PrunedIsolationForest(n_estimators=20, random_state=0).fit(X)
     assert forest.view_detector_ is None
     plain = IsolationForest(n_estimators=20, random_state=0).fit(X[:, forest.support_])
     np.testing.assert_allclose(forest.score_samples(X), plain.score_samples(X[:, forest.support_]), rtol=1e-12)
     assert PrunedOneClassSVM().fit(X[:300]).view_ is None
+    singles = np.random.default_rng(0).poisson(0.3, size=(500, 8)).astype(float)
+    singles[:, 4:] += singles[:, :4]  # words that depend on each other, but stand for no template
+    assert copied_share(singles) == 0.0
+    assert copied_share(X) > 0.25
+    assert PrunedIsolationForest(n_estimators=5, random_state=0).fit(singles).view_detector_ is not None
     assert PrunedIsolationForest(n_estimators=5, random_state=0).fit(X - X.mean(axis=0)).view_detector_ is not None
 
 

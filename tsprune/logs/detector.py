@@ -113,7 +113,8 @@ class LogDetector(BaseEstimator):
     is the rarer one (for single lines the mean), four times the surprise at the level (single lines: eight times),
     and 50 times the distance to the nearest known document: differences of log counts, and the surprise at each word
     that is there in one of the two only or in none that was fitted. Documents that were fitted have distance 0. The
-    order of events counts where at most 1% of the fitted documents have a step of their own.
+    order of events counts as well: new steps where at most 1% of the fitted documents have a step of their own, and
+    rare ones where at most a tenth have one.
 
     References
     ----------
@@ -211,7 +212,8 @@ class LogDetector(BaseEstimator):
             records += document_records(list(counter.documents), first, np.bincount(group, minlength=len(first)))
         figures |= {"n_lines": counter.n_lines, "n_documents": self._model.n_documents}
         self.report_ = words_report(records, sentences, figures)
-        usual = np.repeat(-self._model.abnormality(counts, without_self=True), size)
+        usual = -self._model.abnormality(counts, without_self=True)
+        usual = np.repeat(usual - self._order.surprise(*counter.steps(), len(counter.documents)), size)
         self._fitted_scores = np.sort(usual)
         self.offset_ = float(np.quantile(self._fitted_scores, _LEVEL))
         return self
@@ -354,7 +356,8 @@ class LogDetector(BaseEstimator):
         """Scores of the documents that were read."""
         counter = read.counter
         values = -self._model.abnormality(counter.counts())
-        values = values - _STEP * self._order.new_steps(*counter.steps(), len(counter.documents))
+        steps = (*counter.steps(), len(counter.documents))
+        values = values - _STEP * self._order.new_steps(*steps) - self._order.surprise(*steps)
         if counter.by_line:
             line = np.concatenate([*counter.line_document, np.empty(0, dtype=np.int64)])
             return pd.Series(values[line], index=pd.RangeIndex(len(line), name="line"), name="score")

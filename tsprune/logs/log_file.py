@@ -39,6 +39,7 @@ def write_log_model(path: Any, model: Any) -> None:
         "parameters": {name: plain_parameter(name, value) for name, value in parameters.items()},
         "model": numbers,
         "new_share": model._order.new_share,
+        "rare_share": model._order.rare_share,
         "report": model.report_.to_json(),
         "offset": model.offset_,
         "examples": [kind.examples for kind in kinds],
@@ -52,6 +53,7 @@ def write_log_model(path: Any, model: Any) -> None:
         "type_words": np.array([w for kind in kinds for w in kind.words], dtype=np.int64),
         "type_counts": np.array([kind.count for kind in kinds], dtype=np.int64),
         "steps": model._order.steps,
+        "step_share": model._order.share,
         "usual": model._usual,
         "fitted_scores": model._fitted_scores,
         "weights": model.weights_,
@@ -82,7 +84,9 @@ def read_log_model(path: Any, model: Any) -> Any:
             model._types[int(key)] = LineType(words, examples, int(count))
         kinds = [kind.words for kind in model._types.values()]
         model.templates_, model._member = mine_templates(kinds, model.vocabulary_)
-        model._order = EventOrder(arrays["steps"], float(manifest["new_share"]))
+        model._order = EventOrder(
+            arrays["steps"], float(manifest["new_share"]), arrays["step_share"], float(manifest["rare_share"])
+        )
         model._usual = arrays["usual"]
         model._fitted_scores = arrays["fitted_scores"]
         model.weights_ = arrays["weights"]

@@ -69,7 +69,7 @@ def test_a_pruned_word_has_no_influence() -> None:
     gone = [w for w, kept in zip(model.vocabulary_, model.support_, strict=True) if not kept and w.isalpha()]
     more = [f"{line} {gone[0]}" for line in lines]
     order = model._order
-    model._order = type(order)(order.steps, 1.0)  # lines of another type are another order
+    model._order = type(order)(order.steps, 1.0, order.share, 1.0)  # lines of another type are another order
     pd.testing.assert_series_equal(model.score_samples(lines), model.score_samples(more))
 
 
@@ -128,6 +128,8 @@ def test_order_is_evidence_where_documents_keep_it() -> None:
     found = model.explain(steady[:40] + turned, n=1)
     assert set(found["kind"]) == {"new order"}
     assert "open job # -> check job #" in set(found["item"])
+    both = LogDetector(by=r"job=(\d+)", random_state=0).fit(steady + turned)
+    assert both.score_samples(steady + turned).idxmin() == "999"  # rare, not new
     rng = np.random.default_rng(0)
     mixed = [f"{w}{k} job={i}" for i in range(60) for w, k in zip(rng.permutation(list("abcdefgh")), "abcdefgh")]  # noqa: B905
     assert not LogDetector(by=r"job=(\d+)", random_state=0).fit(mixed)._order.speaks

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from detectors.one_class_svm import PrunedOneClassSVM
     from detectors.report import PruningReport
     from detectors.tradeoffs import DistilledDetector, ParetoFront, distill, pareto_front
+    from detectors.words import WordPruner
     from detectors.wrappers import PrunedDetector
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "PrunedOneClassSVM",
     "PruningReport",
     "RowPruner",
+    "WordPruner",
     "distill",
     "pareto_front",
 ]
@@ -46,6 +48,7 @@ _HOME = {
     "PrunedOneClassSVM": "detectors.one_class_svm",
     "PruningReport": "detectors.report",
     "RowPruner": "detectors.lof",
+    "WordPruner": "detectors.words",
     "distill": "detectors.tradeoffs",
     "pareto_front": "detectors.tradeoffs",
 }

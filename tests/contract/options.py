@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,14 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "verbose": [False], "max_iter": [-1], "n_jobs": [None, 1], "prune_features": [True, False],
             "weight_features": [True, False], "prune_support_vectors": [True, False],
             "vector_fidelity": [0.99], "max_fit_rows": [None, 100], **_SHARED,
+        },
+        "WordPruner": {
+            "alpha": [0.05], "copies": ["thin", "join", "keep"], "random_state": _SHARED["random_state"],
+        },
+        "LogDetector": {
+            "by": [None, r"session=(s\d+)", re.compile(r"s\d+")], "window": [None, "5min"], "prune": [True, False],
+            "reference": [None, "2024-01-01T01:00:00", [True] * 60 + [False] * 60],
+            "random_state": _SHARED["random_state"],
         },
         "RowPruner": {
             "n_neighbors": [5], "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev",

@@ -16,6 +16,7 @@ from contract.subjects import (
     ESTIMATORS,
     FLEET_STREAMS,
     GUARDS,
+    LOG_DETECTORS,
     PUBLIC,
     ROW_SELECTORS,
     SERIES_CLEANERS,
@@ -24,9 +25,12 @@ from contract.subjects import (
     STREAMS,
     TABLE_DETECTORS,
     TABLE_SELECTORS,
+    WORD_SELECTORS,
     build,
+    log_lines,
     series,
     table,
+    word_counts,
 )
 from detectors.exceptions import InvalidParameterError
 
@@ -49,6 +53,10 @@ def frame(n: int = 120) -> pd.DataFrame:
 def learn(name: str, learner: Any) -> Any:
     if name in TABLES:
         return learner.fit(table(120))
+    if name in WORD_SELECTORS:
+        return learner.fit(word_counts())
+    if name in LOG_DETECTORS:
+        return learner.fit(log_lines())
     if name == "StreamMonitor":
         return learner.prime(frame())
     if name in FLEET_STREAMS:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from detectors.isolation_forest import PrunedIsolationForest
     from detectors.lof import PrunedLOF, RowPruner
     from detectors.one_class_svm import PrunedOneClassSVM
+    from detectors.networks import PrunedAutoencoder, PrunedPredictor
     from detectors.report import PruningReport
     from detectors.tradeoffs import DistilledDetector, ParetoFront, distill, pareto_front
     from detectors.wrappers import PrunedDetector
@@ -25,10 +26,12 @@ __all__ = [
     "FeaturePruner",
     "OverPruningGuard",
     "ParetoFront",
+    "PrunedAutoencoder",
     "PrunedDetector",
     "PrunedIsolationForest",
     "PrunedLOF",
     "PrunedOneClassSVM",
+    "PrunedPredictor",
     "PruningReport",
     "RowPruner",
     "distill",
@@ -40,10 +43,12 @@ _HOME = {
     "FeaturePruner": "detectors.features",
     "OverPruningGuard": "detectors.features",
     "ParetoFront": "detectors.tradeoffs",
+    "PrunedAutoencoder": "detectors.networks",
     "PrunedDetector": "detectors.wrappers",
     "PrunedIsolationForest": "detectors.isolation_forest",
     "PrunedLOF": "detectors.lof",
     "PrunedOneClassSVM": "detectors.one_class_svm",
+    "PrunedPredictor": "detectors.networks",
     "PruningReport": "detectors.report",
     "RowPruner": "detectors.lof",
     "distill": "detectors.tradeoffs",

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from detectors.blas import one_blas_thread
+from detectors.exceptions import InvalidParameterError
 from detectors.networks.compiled import Reconstruction
 from detectors.networks.fitting import Settings, fit_network
 from detectors.networks.layers import Layer, Network, check_widths
+from detectors.networks.made_up import made_up
 from detectors.parameters import Rules, boolean, choice, either, integer, random_state, real, sequence_of
 from detectors.tables import check_magnitude
 from detectors.wrappers.compiled import CompiledDetector
@@ -31,6 +34,7 @@ __all__ = ["PrunedAutoencoder"]
 Floats = NDArray[np.float64]
 
 _ALARMS = 0.01  # share of the fitted rows below the automatic threshold
+_INT8_FIDELITY = 0.995  # Spearman correlation of int8 scores with float ones
 _LARGEST = 1e150  # values whose squares are finite
 
 
@@ -213,6 +217,49 @@ class PrunedAutoencoder(CompiledDetector):
         """
         return self.fit(X, y).predict(X)
 
+    def to_onnx(self, path: Any = None, *, int8: bool = False, calibration: Any = None) -> bytes:
+        """Export selector, scores and labels as one ONNX graph; needs the extra ``onnx``.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            File to write the model to; an old one is replaced in one step.
+        int8 : bool, default=False
+            True stores weights in 8 bits and multiplies in 8 bits (static quantisation by onnxruntime), if the scores
+            then rank calibration rows as before.
+        calibration : array-like of shape (n_rows, n_features), optional
+            Ordinary rows that the ranges of the activations are taken from; held-out rows of `fit` if left out. A
+            loaded detector has none and needs them.
+
+        Returns
+        -------
+        bytes
+            Input ``X``: double (n_rows, n_features), all features; outputs ``scores``: double (n_rows,), ``labels``:
+            int64 (n_rows,), -1 outlier, +1 inlier.
+
+        Raises
+        ------
+        ImportError
+            Without the packages `onnx` and, for int8, `onnxruntime`.
+        InvalidParameterError
+            If int8 has no rows to calibrate with.
+        GuardError
+            If int8 changes the ranks: Spearman correlation below 0.995.
+        UnwritablePathError
+            If there is a folder or a device at `path`, or no folder for it.
+        """
+        if not int8:
+            return super().to_onnx(path)
+        check_is_fitted(self)
+        try:
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+        except ImportError as error:
+            raise ImportError("int8 needs onnx and onnxruntime: `pip install 'tsprune[onnx]'`.") from error
+        from detectors.networks.quantization import export_int8
+
+        return export_int8(self, self._calibration_tables(calibration), _INT8_FIDELITY, path)
+
     def to_layers(self) -> list[tuple[Floats, Floats, str]]:
         """Give the pruned network as arrays, for other frameworks.
 
@@ -226,6 +273,29 @@ class PrunedAutoencoder(CompiledDetector):
         return [(la.weights.copy(), la.bias.copy(), la.activation) for la in self.model_.network.layers]
 
     # ------------------------------------------------------------------------------------------------ private
+
+    def _calibration_tables(self, calibration: Any) -> tuple[Any, Any]:
+        """Rows (n_rows, n_features) to calibrate with, those given or held-out ones of `fit`; made-up ones beside."""
+        m = self.model_
+        if calibration is not None:
+            z = (self._kept(self._read(calibration, reset=False)) - m.centre) / m.unit
+        elif hasattr(self, "_calibration"):
+            z = self._calibration
+        else:
+            raise InvalidParameterError(
+                "calibration must be given for a detector that was loaded, got None: the file holds no rows; pass a "
+                "few hundred ordinary ones."
+            )
+        tables = []
+        for rows in (z, made_up(z, np.random.RandomState(0))):
+            tables.append(np.zeros((len(rows), self.n_features_in_)))
+            tables[-1][:, self.support_] = rows * m.unit + m.centre
+        return tables[0], tables[1]
+
+    def _onnx_scores(self, graph: OnnxGraph, rows: str) -> str:
+        from detectors.networks.onnx_graph import reconstruction_scores
+
+        return reconstruction_scores(graph, self.model_, rows)
 
     def _settings(self) -> Settings:
         return Settings(

@@ -28,9 +28,9 @@ __all__ = ["Fit", "Settings", "fit_network", "judged_pair", "pruned_fit", "stand
 Floats = NDArray[np.float64]
 
 _GAIN = 0.5  # standard deviation of a principal component in its unit, where training starts
-_WIDEST, _NARROWEST, _MOST_WEIGHTS = 256, 32, 100_000
+_WIDEST, _NARROWEST, _MOST_WEIGHTS = 512, 32, 100_000
 _GROWN = (16, 32, 64, 128, 256)  # widths that "grow" tries
-_WORK = 6e10  # parameters times rows times epochs that an automatic number of epochs costs at most
+_WORK = 4e10  # parameters times rows times epochs that an automatic number of epochs costs at most
 _EPOCHS = 100
 _SOLVING, _PRICING, _JUDGING = 6000, 1000, 2000  # rows, and as many made-up ones
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from detectors.networks.layers import Layer, Network, slope
 
-__all__ = ["Removal", "Sieve", "solved_again", "unit_prices"]
+__all__ = ["Removal", "Sieve", "covariance", "solved_again", "unit_prices"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -67,7 +67,7 @@ def solved_again(layer: Layer, inputs: Floats, targets: Floats, ridge: float = _
         return layer
     centre, shift = inputs.mean(axis=0), off.mean(axis=0)
     centred = inputs - centre
-    change = np.linalg.solve(_covariance(centred, ridge), centred.T @ (off - shift) / len(inputs))
+    change = np.linalg.solve(covariance(centred, ridge), centred.T @ (off - shift) / len(inputs))
     return Layer(layer.weights + change, layer.bias + shift - centre @ change, layer.activation)
 
 
@@ -85,7 +85,7 @@ def unit_prices(inverse: Floats, weights: Floats, sensitivity: Floats) -> Floats
     return np.asarray(np.maximum(through, 0.0) / np.diag(inverse))
 
 
-def _covariance(centred: Floats, ridge: float) -> Floats:
+def covariance(centred: Floats, ridge: float) -> Floats:
     """Covariance (n_units, n_units) of centred outputs with a ridge."""
     cov = np.asarray(centred.T @ centred / len(centred))
     level = float(np.trace(cov)) / len(cov)
@@ -140,7 +140,7 @@ class Sieve:
         inverses, weights = [], []
         for place, layer in enumerate(self.now.layers):
             centred = outputs[place] - outputs[place].mean(axis=0)
-            inverses.append(np.linalg.inv(_covariance(centred, _RIDGE)))
+            inverses.append(np.linalg.inv(covariance(centred, _RIDGE)))
             weights.append(layer.weights.copy())
         left = [list(range(len(kept))) for kept in self.kept]
         wanted = max(1, round(_SHARE * self.n_units()))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from detectors.features import FeaturePruner, OverPruningGuard
     from detectors.isolation_forest import PrunedIsolationForest
     from detectors.lof import PrunedLOF, RowPruner
-    from detectors.one_class_svm import PrunedOneClassSVM
     from detectors.networks import PrunedAutoencoder, PrunedPredictor
+    from detectors.one_class_svm import PrunedOneClassSVM
     from detectors.report import PruningReport
     from detectors.tradeoffs import DistilledDetector, ParetoFront, distill, pareto_front
     from detectors.wrappers import PrunedDetector

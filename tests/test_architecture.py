@@ -121,6 +121,7 @@ ROOMS: dict[str, set[str]] = {
     "detectors.isolation_forest": ENGINES,
     "detectors.lof": ENGINES,
     "detectors.one_class_svm": ENGINES,
+    "detectors.networks": ENGINES,
     "detectors.tradeoffs": ENGINES | {"detectors.isolation_forest", "detectors.lof", "detectors.one_class_svm"},
     "tsprune.exceptions": set(),
     "tsprune.kernels": set(),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from detectors.networks.kernels.dense import reconstruction_errors
 from detectors.networks.layers import ACTIVATIONS, Layer, Network
 
-__all__ = ["CLIP", "Reconstruction", "grown"]
+__all__ = ["CLIP", "Reconstruction", "grown", "reading"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -65,7 +65,7 @@ class Reconstruction:
         """Mean squared errors (n_rows,) of the `columns` of a table; fills `parts` (n_rows, n_features) if given."""
         found = np.empty(len(rows))
         room = self._no_parts if parts is None else parts  # type: ignore[attr-defined]
-        reconstruction_errors(rows, columns, *self._state, found, room)  # type: ignore[attr-defined]
+        reconstruction_errors(rows, columns, *self._state, found, room)  # type: ignore[attr-defined,call-arg]
         return found
 
     def standard(self, rows: Floats) -> Floats:

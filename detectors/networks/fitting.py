@@ -23,7 +23,7 @@ from detectors.networks.training import train
 from detectors.rank_correlation import rank_correlation
 from detectors.report import PruningReport
 
-__all__ = ["Fit", "Settings", "fit_network", "judged_pair", "pruned_fit", "standardisation"]
+__all__ = ["Fit", "Settings", "fit_network", "judged_pair", "pruned_fit", "standardisation", "trained_from"]
 
 Floats = NDArray[np.float64]
 
@@ -71,7 +71,8 @@ def standardisation(X: Floats) -> tuple[Floats, Floats]:
 
 def scores_of(network: Network, z: Floats, clip: float) -> Floats:
     """Scores (n_rows,) of standardised rows, lower = more abnormal; for judging, not bit by bit the kernel's."""
-    return -np.square(grown(z, clip) - network.outputs(np.clip(z, -clip, clip))).mean(axis=1)
+    off = grown(z, clip) - network.outputs(np.clip(z, -clip, clip))
+    return np.asarray(-np.square(off).mean(axis=1))
 
 
 def fit_network(X: Floats, names: list[str], settings: Settings, rng: np.random.RandomState) -> Fit:
@@ -100,7 +101,7 @@ def fit_network(X: Floats, names: list[str], settings: Settings, rng: np.random.
         if settings.hidden == "grow":
             widths, figures["width_agreement"] = _grown_widths(axes, rows, split, settings, rng)
         start = embedded(axes, trained, widths, settings.activation, _GAIN, rng)
-        whole, epochs = _trained(start, rows, split, settings, rng)
+        whole, epochs = trained_from(start, rows, split, settings, rng)
         better, loss, twin_loss, p_value = beats(whole, twin, rows[split.held], split.blocks)
         figures |= {"epochs": epochs, "loss": loss, "loss_of_twin": twin_loss, "p_value": p_value}
         if not better:
@@ -146,7 +147,9 @@ def pruned_fit(
     """Prune the network of `model`, which reads all features, under the guard of its ranks."""
     whole, clip = model.network, model.clip
     judge = judged_pair(whole, z, split, clip, rng)
-    rows, held = (_with_made_up(z[part], most, clip, rng) for part, most in ((split.train, _SOLVING), (split.stop, _PRICING)))
+    rows, held = (
+        _with_made_up(z[part], most, clip, rng) for part, most in ((split.train, _SOLVING), (split.stop, _PRICING))
+    )
     loss = float(np.square(whole.outputs(held) - held).mean(axis=0).sum())
     shrunk: Shrunk = shrink(whole, rows, held, judge, settings.fidelity, rng)
     network = shrunk.network.stored()
@@ -181,7 +184,7 @@ def _widths(axes: Floats) -> tuple[int, int, int]:
     return (wide, axes.shape[1], wide)
 
 
-def _trained(
+def trained_from(
     start: Network, rows: Floats, split: Split, settings: Settings, rng: np.random.RandomState
 ) -> tuple[Network, int]:
     """Train from `start`; the network in double precision, and the epochs it took."""
@@ -206,7 +209,7 @@ def _grown_widths(
         pair = []
         for _ in range(2):
             start = embedded(axes, rows[split.train], widths, settings.activation, _GAIN, rng)
-            network, _epochs = _trained(start, rows, split, settings, rng)
+            network, _epochs = trained_from(start, rows, split, settings, rng)
             pair.append(scores_of(network, rows[split.judge], CLIP))
         agreement = rank_correlation(*pair)
         if agreement >= settings.fidelity:

@@ -100,7 +100,9 @@ class Network:
         for place in range(1, len(read)):
             before, here = read[place - 1].weights.shape[1], read[place].weights.shape[0]
             if before != here:
-                raise InvalidParameterError(f"layer {place} must have {before} inputs, the units before it, got {here}.")
+                raise InvalidParameterError(
+                    f"layer {place} must have {before} inputs, the units before it, got {here}."
+                )
         return cls(read)
 
     @property
@@ -152,7 +154,7 @@ class Network:
 def activated(rows: NDArray[Any], activation: str) -> NDArray[Any]:
     """Apply an activation by its name."""
     if activation == "relu":
-        return np.maximum(rows, 0.0, dtype=rows.dtype)
+        return np.asarray(np.maximum(rows, 0.0, dtype=rows.dtype))
     if activation == "tanh":
         return np.asarray(np.tanh(rows))
     if activation == "logistic":
@@ -163,12 +165,12 @@ def activated(rows: NDArray[Any], activation: str) -> NDArray[Any]:
 def slope(outputs: NDArray[Any], activation: str) -> NDArray[Any]:
     """Derivative of an activation, from its outputs."""
     if activation == "relu":
-        return (outputs > 0).astype(outputs.dtype)
+        return np.asarray((outputs > 0).astype(outputs.dtype))
     if activation == "tanh":
-        return 1.0 - outputs * outputs
+        return np.asarray(1.0 - outputs * outputs)
     if activation == "logistic":
-        return outputs * (1.0 - outputs)
-    return np.ones_like(outputs)
+        return np.asarray(outputs * (1.0 - outputs))
+    return np.asarray(np.ones_like(outputs))
 
 
 def check_widths(widths: Sequence[int]) -> None:

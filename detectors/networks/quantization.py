@@ -123,7 +123,7 @@ def _quantised(plain: Any, table: Floats, per_unit: bool, scales: list[Floats]) 
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-    class Reader(_Rows, CalibrationDataReader):  # type: ignore[misc]
+    class Reader(_Rows, CalibrationDataReader):
         """Rows behind the interface that onnxruntime asks for."""
 
     products = [node.input[1] for node in plain.graph.node if node.op_type == "MatMul"]

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.networks.layers import Network
+from detectors.networks.layers import Layer, Network
 from detectors.networks.training import train
 from detectors.networks.units import Removal, Sieve
 from detectors.rank_correlation import rank_correlation
 from detectors.report import PruningRecord
 
-__all__ = ["Judge", "Shrunk", "shrink", "unit_records"]
+__all__ = ["Judge", "Shrunk", "shrink", "tuned", "unit_records"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -81,42 +81,48 @@ def shrink(
         if reached < fidelity - _HOPELESS:
             break
     good = max(i for i, step in enumerate(found) if step.fidelity >= fidelity)
-    best = _tuned(found[good], whole, rows, held, judge, rng) if good else untouched
+    best = tuned(found[good], whole, rows, held, judge, rng) if good else untouched
     low, high = good + 1, len(found) - 1
     for _ in range(_TRIES):  # the smallest one that tuning brings back
         if low > high:
             break
         middle = (low + high) // 2
-        tuned = _tuned(found[middle], whole, rows, held, judge, rng)
-        if tuned.fidelity >= fidelity:
-            best, low = tuned, middle + 1
+        candidate = tuned(found[middle], whole, rows, held, judge, rng)
+        if candidate.fidelity >= fidelity:
+            best, low = candidate, middle + 1
         else:
             high = middle - 1
     return best
 
 
-def _tuned(step: Shrunk, whole: Network, rows: Floats, held: Floats, judge: Judge, rng: np.random.RandomState) -> Shrunk:
+def tuned(
+    step: Shrunk, whole: Network, rows: Floats, held: Floats, judge: Judge, rng: np.random.RandomState,
+    epochs: int = _TUNING_EPOCHS,
+) -> Shrunk:  # fmt: skip
     """A few epochs towards the outputs of the whole network; the step itself where they do not help."""
+    layers = step.network.layers
+    if len({layer.activation for layer in layers[:-1]}) != 1 or layers[-1].activation != "identity":
+        return step  # scikit-learn's perceptron cannot hold it
     read = step.kept[0]
     small = step.network.with_layer(0, _rows_of(step.network, read))
     singles = [a.astype(np.float32) for a in (rows[:, read], whole.outputs(rows), held[:, read], whole.outputs(held))]
-    tuned = train(
-        small, *singles, decay=0.0, learning_rate=_RATE, max_epochs=_TUNING_EPOCHS, patience=_PATIENCE, rng=rng
+    found = train(
+        small, *singles, decay=0.0, learning_rate=_RATE, max_epochs=epochs, patience=_PATIENCE, rng=rng
     ).network.astype(np.float64)
     first = step.network.layers[0]
     weights = np.zeros_like(first.weights)
-    weights[read] = tuned.layers[0].weights
-    network = tuned.with_layer(0, type(first)(weights, tuned.layers[0].bias, first.activation))
+    weights[read] = found.layers[0].weights
+    network = found.with_layer(0, Layer(weights, found.layers[0].bias, first.activation))
     reached = judge.fidelity(network)
     if reached < step.fidelity:
         return step
     return Shrunk(network, step.removed, step.kept, reached, step.rounds)
 
 
-def _rows_of(network: Network, read: Integers) -> object:
+def _rows_of(network: Network, read: Integers) -> Layer:
     """The first layer for the inputs `read` alone."""
     first = network.layers[0]
-    return type(first)(first.weights[read], first.bias, first.activation)
+    return Layer(first.weights[read], first.bias, first.activation)
 
 
 def unit_records(

@@ -140,7 +140,7 @@ class Sieve:
         inverses, weights = [], []
         for place, layer in enumerate(self.now.layers):
             centred = outputs[place] - outputs[place].mean(axis=0)
-            inverses.append(np.linalg.inv(covariance(centred, _RIDGE)))
+            inverses.append(np.asarray(np.linalg.inv(covariance(centred, _RIDGE)), dtype=np.float64))
             weights.append(layer.weights.copy())
         left = [list(range(len(kept))) for kept in self.kept]
         wanted = max(1, round(_SHARE * self.n_units()))
@@ -182,7 +182,9 @@ class Sieve:
         inputs = self.rows[:, kept[0]]
         layers = []
         for place, layer in enumerate(self.now.layers):
-            smaller = Layer(layer.weights[np.ix_(places[place], outs[place])], layer.bias[outs[place]], layer.activation)
+            smaller = Layer(
+                layer.weights[np.ix_(places[place], outs[place])], layer.bias[outs[place]], layer.activation
+            )
             solved = solved_again(smaller, inputs, self._targets[place][:, whole_outs[place]])
             layers.append(solved)
             inputs = Network((solved,)).outputs(inputs)

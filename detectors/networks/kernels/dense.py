@@ -53,7 +53,9 @@ def _activate(values: Any, n_units: Any, n_rows: Any, code: Any) -> Any:
 
 
 @njit(cache=True)
-def _layer(weights: Any, start: Any, bias: Any, first: Any, n_in: Any, n_units: Any, n_rows: Any, a: Any, b: Any) -> Any:
+def _layer(
+    weights: Any, start: Any, bias: Any, first: Any, n_in: Any, n_units: Any, n_rows: Any, a: Any, b: Any
+) -> Any:
     """Sums `b` (n_units, n_rows) of a layer for its inputs `a` (n_in, n_rows); weights lie as (n_in, n_units)."""
     for j in range(n_units):
         for r in range(n_rows):

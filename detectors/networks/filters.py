@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.networks.convolution import ConvolutionNet, lagged
+from detectors.networks.convolution import ConvolutionNet, lagged, trained_net
 from detectors.networks.layers import Layer
 from detectors.networks.units import covariance, solved_again
 from detectors.report import PruningRecord
@@ -26,6 +26,7 @@ _SHARE = 0.1  # of the filters go before all prices are measured again
 _RIDGE = 1e-4
 _MOST_LAGGED = 512  # columns of the twin's regression
 _HOPELESS = 0.05
+_EPOCHS, _RATE = 10, 1e-3  # of the tuning
 
 
 def lag_regression(rows: Floats, reach: int) -> tuple[Floats, Floats, int]:
@@ -74,8 +75,9 @@ def filter_prices(net: ConvolutionNet, rows: Floats) -> tuple[Floats, Floats]:
 
 
 def pruned_filters(
-    whole: ConvolutionNet, rows: Floats, fidelity: Callable[[ConvolutionNet], float], least: float
-) -> tuple[ConvolutionNet, list[PruningRecord], float]:
+    whole: ConvolutionNet, rows: Floats, fidelity: Callable[[ConvolutionNet], float], least: float,
+    rng: np.random.RandomState,
+) -> tuple[ConvolutionNet, list[PruningRecord], float]:  # fmt: skip
     """Remove filters, cheapest first, as far as the fidelity allows.
 
     Parameters
@@ -87,6 +89,8 @@ def pruned_filters(
         Rank correlation of a network with the whole one.
     least : float
         What it has to be.
+    rng : RandomState
+        Shuffles the rows of the tuning.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def pruned_filters(
     """
     _, _, wide2, out2 = whole.hidden(rows)
     targets2, targets3 = wide2 @ whole.second + whole.bias2, out2 @ whole.head + whole.bias3
+    predicted, n_train = whole.predictions(rows), max(1, int(0.9 * len(rows)))
     left = [list(range(whole.first.shape[1])), list(range(whole.second.shape[1]))]
     removed: list[tuple[int, int, float]] = []
     net, best, n_best, reached = whole, whole, 0, 1.0
@@ -120,7 +125,12 @@ def pruned_filters(
                 left[layer].pop(place)
         net = _solved(net, rows, targets2[:, left[1]], targets3)
         now = fidelity(net)
-        print(list(map(len, left)), now)
+        if now < least:  # a few epochs towards what the whole network predicts
+            net, _ = trained_net(
+                net, rows, n_train, decay=0.0, rate=_RATE, max_epochs=_EPOCHS, patience=_EPOCHS, rng=rng,
+                targets=predicted,
+            )  # fmt: skip
+            now = fidelity(net)
         if now >= least:
             best, n_best, reached = net, len(removed), now
         elif now < least - _HOPELESS:

@@ -223,11 +223,12 @@ class PrunedPredictor(CompiledDetector):
                     "epochs": epochs, "loss": float(gains[0].mean()), "loss_of_twin": float(gains[1].mean()),
                     "p_value": p_value, "parameters_before": whole.n_parameters,
                 }  # fmt: skip
-            self._install_pruned(whole, lags, rows, n_train, better, figures)
+            self._install_pruned(whole, lags, rows, n_train, better, figures, rng)
 
     def _install_pruned(
-        self, whole: ConvolutionNet | None, lags: Any, rows: Floats, n_train: int, better: bool, figures: dict[str, Any]
-    ) -> None:
+        self, whole: ConvolutionNet | None, lags: Any, rows: Floats, n_train: int, better: bool,
+        figures: dict[str, Any], rng: np.random.RandomState,
+    ) -> None:  # fmt: skip
         """Choose what scores, prune it, report."""
         self._lags, self.net_ = lags, whole
         guards, records = [], []
@@ -238,7 +239,11 @@ class PrunedPredictor(CompiledDetector):
             held = rows[max(0, n_train - whole.reach) :]
             judged = _errors(whole, held)
             self.net_, records, reached = pruned_filters(
-                whole, rows[:n_train][-4000:], lambda net: rank_correlation(_errors(net, held), judged), self.fidelity
+                whole,
+                rows[:n_train][-4000:],
+                lambda net: rank_correlation(_errors(net, held), judged),
+                self.fidelity,
+                rng,
             )
             figures |= {"fidelity_required": float(self.fidelity), "fidelity_held_out": reached}
             if self.net_ is whole:

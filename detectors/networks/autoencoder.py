@@ -87,6 +87,8 @@ class PrunedAutoencoder(ReconstructingDetector):
         The network that scores, with its standardisation.
     n_parameters_ : int
         Weights and biases of it.
+    n_iter_ : int
+        Epochs of the training; not there after `load`.
     model_report_ : PruningReport
         Every input and neuron with its price; figures on losses, fidelity and size.
     support_, report_, offset_
@@ -316,5 +318,6 @@ class PrunedAutoencoder(ReconstructingDetector):
         with one_blas_thread():
             fitted = fit_network(X, names, self._settings(), check_random_state(self.random_state))
         self.model_report_ = fitted.report
+        self.n_iter_ = max(1, int(fitted.report.figures.get("epochs", 1)))
         self._calibration = fitted.calibration
         self._install(fitted.model)

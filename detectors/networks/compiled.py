@@ -54,7 +54,6 @@ class Reconstruction:
             np.concatenate([np.asarray(layer.bias, dtype=np.float64) for layer in layers]),
         )
         object.__setattr__(self, "_state", (self.centre, self.unit, float(self.clip), self.inputs, *state))
-        object.__setattr__(self, "_no_parts", np.empty((0, len(self.centre))))
 
     @property
     def n_parameters(self) -> int:
@@ -64,7 +63,7 @@ class Reconstruction:
     def errors(self, rows: Floats, columns: Integers, parts: Floats | None = None) -> Floats:
         """Mean squared errors (n_rows,) of the `columns` of a table; fills `parts` (n_rows, n_features) if given."""
         found = np.empty(len(rows))
-        room = self._no_parts if parts is None else parts  # type: ignore[attr-defined]
+        room = np.empty((0, len(self.centre))) if parts is None else parts
         reconstruction_errors(rows, columns, *self._state, found, room)  # type: ignore[attr-defined,call-arg]
         return found
 

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 _SHARE = 0.1  # of the filters go before all prices are measured again
 _RIDGE = 1e-4
 _MOST_LAGGED = 512  # columns of the twin's regression
+_ENOUGH = 1.02  # times the least held-out loss: fewer lags will do
 _HOPELESS = 0.05
 _EPOCHS, _RATE = 10, 1e-3  # of the tuning
 
@@ -37,7 +38,7 @@ def lag_regression(rows: Floats, reach: int) -> tuple[Floats, Floats, int]:
     rows : ndarray of shape (n_rows, n_series)
         Standardised.
     reach : int
-        Rows to look back at most; fewer where that would be more than 512 columns.
+        Rows to look back at most; fewer where that would be more than 512 columns, or helps little on the last rows.
 
     Returns
     -------
@@ -45,11 +46,24 @@ def lag_regression(rows: Floats, reach: int) -> tuple[Floats, Floats, int]:
     bias : ndarray of shape (n_series,)
     n_lags : int
     """
-    n_lags = int(np.clip(_MOST_LAGGED // rows.shape[1], 1, min(reach, max(1, len(rows) // 4))))
-    inputs, targets = lagged(rows[:-1], n_lags, 1), rows[1:]
-    empty = Layer(np.zeros((inputs.shape[1], rows.shape[1])), np.zeros(rows.shape[1]))
-    solved = solved_again(empty, inputs, targets, _RIDGE)
+    most = int(np.clip(_MOST_LAGGED // rows.shape[1], 1, min(reach, max(1, len(rows) // 4))))
+    n_train = max(1, int(0.8 * (len(rows) - 1)))
+    losses = {}
+    for n_lags in sorted({1 << k for k in range(most.bit_length())}):
+        inputs = lagged(rows[:-1], n_lags, 1)
+        solved = _regression(inputs[:n_train], rows[1 : n_train + 1])
+        off = inputs[n_train:] @ solved.weights + solved.bias - rows[n_train + 1 :]
+        losses[n_lags] = float(np.mean(off**2)) if len(off) else 0.0
+    least = min(losses.values())
+    n_lags = next(n for n, loss in losses.items() if loss <= _ENOUGH * least)
+    solved = _regression(lagged(rows[:-1], n_lags, 1), rows[1:])
     return solved.weights, solved.bias, n_lags
+
+
+def _regression(inputs: Floats, targets: Floats) -> Layer:
+    """Ridge regression of targets (n_rows, n_series) on inputs (n_rows, n_inputs)."""
+    empty = Layer(np.zeros((inputs.shape[1], targets.shape[1])), np.zeros(targets.shape[1]))
+    return solved_again(empty, inputs, targets, _RIDGE)
 
 
 def filter_prices(net: ConvolutionNet, rows: Floats) -> tuple[Floats, Floats]:

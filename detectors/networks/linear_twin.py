@@ -47,8 +47,9 @@ class Split:
             return cls(everything, everything, everything, everything, everything)
         n_blocks = min(_BLOCKS, n_rows // 2)
         number = everything * n_blocks // n_rows
-        drawn = rng.permutation(n_blocks)[: 2 * _HELD_BLOCKS]
-        stop, judge = (np.flatnonzero(np.isin(number, part)) for part in (drawn[:_HELD_BLOCKS], drawn[_HELD_BLOCKS:]))
+        half = min(_HELD_BLOCKS, max(1, n_blocks // 10))
+        drawn = rng.permutation(n_blocks)[: 2 * half]
+        stop, judge = (np.flatnonzero(np.isin(number, part)) for part in (drawn[:half], drawn[half:]))
         held = np.sort(np.concatenate([stop, judge]))
         return cls(np.flatnonzero(~np.isin(number, drawn)), stop, judge, held, number[held])
 

@@ -54,8 +54,8 @@ class PrunedPredictor(CompiledDetector):
         Filters of each of the two layers before pruning. Larger costs time in training.
     taps : int in [1, 32], default=5
         Rows that a filter sees; 5 look back 25 rows.
-    alpha : float >= 0, default=1e-5
-        Weight decay.
+    alpha : float >= 0, default=1e-3
+        Weight decay. Larger is smoother and prunes smaller.
     learning_rate_init : float > 0, default=2e-3
         Step size of Adam.
     max_iter : int >= 1, default=40
@@ -79,6 +79,8 @@ class PrunedPredictor(CompiledDetector):
         The network that scores; None if ridge regression on lags does.
     n_parameters_ : int
         Weights and biases of what scores.
+    n_iter_ : int
+        Epochs of the training; not there after `load`.
     model_report_ : PruningReport
         Every filter with its price; figures on losses, fidelity and size.
     support_, report_, offset_
@@ -130,7 +132,7 @@ class PrunedPredictor(CompiledDetector):
         n_filters: int = 32,
         *,
         taps: int = 5,
-        alpha: float = 1e-5,
+        alpha: float = 1e-3,
         learning_rate_init: float = 2e-3,
         max_iter: int = 40,
         n_iter_no_change: int = 6,
@@ -255,6 +257,7 @@ class PrunedPredictor(CompiledDetector):
             records = [PruningRecord(f"filter {k}", "filter", False, reason) for k in range(n)]
         if not better:
             guards.append("linear suffices: held-out rows show no gain of the network over regression on lags")
+        self.n_iter_ = max(1, int(figures.get("epochs", 1)))
         figures |= {"linear_suffices": not better, "parameters_after": self.n_parameters_}
         self.model_report_ = PruningReport(records, "network", guards, figures)
         self._columns = np.flatnonzero(self.support_)

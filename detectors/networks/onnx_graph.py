@@ -14,6 +14,7 @@ __all__ = ["prediction_scores", "reconstruction_scores"]
 
 Floats = NDArray[np.float64]
 
+_INT8, _FINER = 127, 255
 _FLOAT = 1  # onnx.TensorProto.FLOAT
 _OPERATORS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid"}
 
@@ -40,8 +41,7 @@ def reconstruction_scores(
         if scales is None:
             weights = constant(layer.weights)
         else:
-            whole = graph.constant(np.rint(layer.weights / scales[place]).astype(np.int8))
-            weights = graph.add("Mul", [graph.add("Cast", [whole], to=_FLOAT), constant(scales[place])])
+            weights = _eight_bits(graph, np.rint(layer.weights / scales[place]), scales[place])
         hidden = graph.add("MatMul", [hidden, weights])
         if layer.bias.any():
             hidden = graph.add("Add", [hidden, constant(layer.bias)])
@@ -50,6 +50,19 @@ def reconstruction_scores(
     off = graph.add("Sub", [target, hidden])
     squares = graph.add("ReduceSumSquare", [off], axes=[1], keepdims=0)
     return graph.add("Mul", [squares, constant(-1.0 / len(model.centre))])
+
+
+def _eight_bits(graph: OnnxGraph, whole: Any, scale: Any) -> str:
+    """Weights (n_in, n_units) that are `whole` times `scale`: one int8 tensor, or two if 8 bits cannot hold them."""
+    coarse = np.rint(whole / _FINER) if np.abs(whole).max(initial=0) > _INT8 else whole
+    rest = whole - coarse * _FINER
+    sizes = (scale, None) if coarse is whole else (scale * _FINER, scale)
+    parts = []
+    for value, size in zip((coarse, rest), sizes, strict=True):
+        if size is not None:
+            single = graph.add("Cast", [graph.constant(value.astype(np.int8))], to=_FLOAT)
+            parts.append(graph.add("Mul", [single, graph.constant(np.asarray(size, dtype=np.float32))]))
+    return parts[0] if len(parts) == 1 else graph.add("Add", parts)
 
 
 def prediction_scores(graph: OnnxGraph, model: Any, centre: Floats, unit: Floats, clip: float, rows: str) -> str:

@@ -1,7 +1,8 @@
 """An int8 file: onnxruntime's static quantisation of the pruned network, under the guard of its ranks.
 
 Invariant: the file is written only if its scores rank calibration rows as the float network does. Weights always take
-8 bits. Activations do where that keeps the ranks; errors that are small beside what 8 bits can tell need float ones.
+8 bits, or twice 8 where one is not enough. Activations take 8 bits where that keeps the ranks: errors that are small
+beside what 8 bits can tell need float ones.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ __all__ = ["export_int8"]
 Floats = NDArray[np.float64]
 
 _OPSET, _IR = 17, 8
-_WAYS = ((True, False), (True, True), (False, False), (False, True))  # 8 bits for activations too, one scale per unit
+# 8 bits for activations too, one scale per unit, layers whose weights are sums of two 8-bit numbers
+_WAYS = ((True, False, 0), (True, True, 0), (False, False, 0), (False, True, 0), (False, False, 1), (False, True, 99))
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWYZ"
 _OUTSIDE = {"X", "scores", "labels", ""}
 
@@ -53,14 +55,14 @@ def export_int8(detector: Any, tables: tuple[Floats, Floats], fidelity: float, p
     Raises
     ------
     GuardError
-        If not even float activations and one scale per unit keep the ranks.
+        If not even float activations and weights that are sums of two 8-bit numbers keep the ranks.
     """
     z = [(detector._kept(table) - detector.model_.centre) / detector.model_.unit for table in tables]
     rows = np.clip(np.vstack(z), -detector.model_.clip, detector.model_.clip)[:, detector.model_.inputs]
     expected = [detector._score_table(table) for table in tables]
     reached = []
-    for static, per_unit in _WAYS:
-        network, scales = rounded(detector.model_.network, rows, per_unit)
+    for static, per_unit, n_fine in _WAYS:
+        network, scales = rounded(detector.model_.network, rows, per_unit, n_fine)
         if static:
             plain = _quantised(_float_model(detector, network, None), np.vstack(tables), per_unit, scales)
         else:

@@ -58,7 +58,9 @@ def naive_predictions(net: Any, rows: list[list[float]]) -> list[list[float]]:
     def second(t: int) -> list[float]:
         lags = [first(t - k * taps) for k in range(taps)]
         return [
-            math.tanh(net.bias2[f] + sum(lags[k][i] * net.second[k * n1 + i][f] for k in range(taps) for i in range(n1)))
+            math.tanh(
+                net.bias2[f] + sum(lags[k][i] * net.second[k * n1 + i][f] for k in range(taps) for i in range(n1))
+            )
             for f in range(n2)
         ]
 

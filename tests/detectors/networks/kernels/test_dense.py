@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.naive_networks import naive_error
 
 from detectors.networks.compiled import Reconstruction
 from detectors.networks.layers import ACTIVATIONS, Layer, Network
-from reference.naive_networks import naive_error
 
 
 def model(seed: int, widths: list[int], activations: list[str], clip: float = 5.0) -> Reconstruction:
@@ -20,7 +20,9 @@ def model(seed: int, widths: list[int], activations: list[str], clip: float = 5.
     ]
     n_features = widths[-1]
     inputs = np.sort(rng.permutation(n_features)[: widths[0]])
-    return Reconstruction(Network(tuple(layers)), inputs, rng.normal(size=n_features), rng.uniform(0.5, 2, n_features), clip)
+    return Reconstruction(
+        Network(tuple(layers)), inputs, rng.normal(size=n_features), rng.uniform(0.5, 2, n_features), clip
+    )
 
 
 @settings(max_examples=25, deadline=None)

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from detectors.blas import one_blas_thread
 from detectors.features.blocks import dependence_blocks, normality_log_p
+from detectors.features.duplicates import FEWEST_ROWS_OF_COPIES, duplicate_columns, true_copies
 from detectors.features.joint_relevance import joint_log_p
 from detectors.features.relevance import KURTOSIS_LIMIT, RankBasis, discoveries, pair_evidence, rank_basis
-from detectors.tables import dense, is_sparse, quartiles, reach
+from detectors.tables import quartiles, reach
 
-__all__ = ["Decision", "decide", "duplicate_columns"]
-
-_FEWEST_ROWS_OF_COPIES = 3  # any two columns of two rows are copies up to shift and scale
+__all__ = ["Decision", "decide"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -151,8 +150,8 @@ def decide(
     kinds = np.full(n_features, "independent noise", dtype=object)
     kinds[constant] = "constant"
     partner = np.full(n_features, -1, dtype=np.int64)
-    if duplicates and whole.shape[0] >= _FEWEST_ROWS_OF_COPIES:
-        original = _true_copies(duplicate_columns(X), whole) if len(X) < whole.shape[0] else duplicate_columns(X)
+    if duplicates and whole.shape[0] >= FEWEST_ROWS_OF_COPIES:
+        original = true_copies(duplicate_columns(X), whole) if len(X) < whole.shape[0] else duplicate_columns(X)
         copies = (original >= 0) & ~constant
         kinds[copies] = "duplicate"
         partner[copies] = original[copies]
@@ -295,70 +294,6 @@ def _normal_blocks(X: Floats, core: Mask, blocks: Numbers, partner: Numbers, lev
     if remaining < _LEAST_REMAINING * core.sum():  # a chance pair of noise must not outweigh the table's subject
         return np.full(len(core), np.nan)
     return np.array([judged[block] if goes else np.nan for block, goes in zip(blocks, normal, strict=True)])
-
-
-def duplicate_columns(X: Floats) -> Numbers:
-    """Find columns that copy an earlier one up to shift, scale and sign.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        NaN must be missing in the same rows.
-
-    Returns
-    -------
-    ndarray of int of shape (n_features,)
-        The first column of the same information; -1 for originals and columns that do not vary.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).normal(size=(50, 2))
-    >>> duplicate_columns(np.column_stack([x, 3.0 - 2.0 * x[:, 0]])).tolist()
-    [-1, -1, 0]
-    """
-    missing = np.isnan(X)
-    X = X / reach(X)
-    present = np.maximum((~missing).sum(axis=0), 1)
-    filled = np.where(missing, 0.0, X)
-    centred = np.where(missing, 0.0, filled - filled.sum(axis=0) / present)
-    size = np.sqrt(np.einsum("ij,ij->j", centred, centred))
-    varies = size > 1e-12 * np.maximum(np.abs(filled).max(axis=0, initial=0.0), 1e-300)
-    scaled = np.divide(centred, size, out=np.zeros_like(centred), where=varies)
-    probe = np.random.default_rng(0).normal(size=len(X))
-    mark = np.abs(probe @ scaled) + probe[::-1] @ missing
-    order = np.argsort(mark, kind="stable")
-    original = np.full(X.shape[1], -1, dtype=np.int64)
-    for place in range(1, len(order)):
-        j = order[place]
-        for earlier in order[max(0, place - 8) : place][::-1]:
-            if mark[j] - mark[earlier] > 1e-9 or not (varies[j] and varies[earlier]):
-                break
-            same = abs(abs(float(scaled[:, j] @ scaled[:, earlier])) - 1.0) < 1e-12
-            if same and (missing[:, j] == missing[:, earlier]).all():
-                root = original[earlier] if original[earlier] >= 0 else earlier
-                original[j] = root
-                break
-    return _first_of_each(original)
-
-
-def _true_copies(original: Numbers, whole: Any) -> Numbers:
-    """The copies (n_features,) found in a sample that are copies in the whole table (n_rows, n_features) as well."""
-    checked = original.copy()
-    whole = whole.tocsc() if is_sparse(whole) else whole
-    for copy in np.flatnonzero(original >= 0):
-        if duplicate_columns(dense(whole[:, [original[copy], copy]])).tolist() != [-1, 0]:
-            checked[copy] = -1
-    return checked
-
-
-def _first_of_each(original: Numbers) -> Numbers:
-    """The same groups (n_features,) with the lowest number as the original of each."""
-    result = np.full(len(original), -1, dtype=np.int64)
-    for root in np.unique(original[original >= 0]):
-        members = np.append(np.flatnonzero(original == root), root)
-        result[members] = members.min()
-        result[members.min()] = -1
-    return result
 
 
 def _name_harmful(found: Decision, X: Floats) -> None:

@@ -24,7 +24,7 @@ from detectors.lof.references import (
     ReferenceSet,
     metric_of,
 )
-from detectors.lof.row_pruner import decide_rows, stored_precision
+from detectors.lof.row_decision import decide_rows, stored_precision
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.report import PruningReport
 from detectors.storage.archive import plain_parameter

@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from detectors import FeaturePruner, PrunedIsolationForest, RowPruner
 from detectors.exceptions import InvalidParameterError, InvalidTableError
-from detectors.lof.row_pruner import stored_precision
+from detectors.lof.row_decision import stored_precision
 
 
 @parametrize_with_checks([RowPruner(max_rows=10)])  # the contract suite checks the defaults

@@ -73,9 +73,7 @@ def test_copies_are_neither_removed_nor_labelled(n_features):
 def test_rows_that_hide_each_other_at_the_fringe_go():
     """A third of the rows scatter beside a dense core, each among others of its kind: all of them look usual."""
     rng = np.random.default_rng(0)
-    X = np.vstack(
-        [0.05 * rng.normal(size=(500, 6)), rng.uniform(-1.0, 1.0, size=(250, 6)) * rng.uniform(size=(250, 1))]
-    )
+    X = np.vstack([0.3 * rng.normal(size=(500, 6)), rng.uniform(-0.4, 1.6, size=(250, 6))])
     pruner = RowPruner(random_state=0).fit(X)
     gone = ~pruner.support_rows_
     assert gone[500:].mean() > 0.4
@@ -101,9 +99,7 @@ def test_the_limit_holds_except_for_certain_rows():
 
 def test_suspects_beyond_the_limit_are_kept_and_counted():
     rng = np.random.default_rng(0)
-    X = np.vstack(
-        [0.05 * rng.normal(size=(500, 6)), rng.uniform(-1.0, 1.0, size=(250, 6)) * rng.uniform(size=(250, 1))]
-    )
+    X = np.vstack([0.3 * rng.normal(size=(500, 6)), rng.uniform(-0.4, 1.6, size=(250, 6))])
     pruner = RowPruner(max_share=0.0, random_state=0).fit(X)
     held = pruner.report_.to_frame()["kind"] == "suspect kept by the limit"
     assert held.any()

@@ -71,6 +71,12 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "OnlineDecomposer": {
             "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],
         },
+        "FleetMonitor": {"n_series": [2], "memory": [50], "episode": [5]},
+        "OnlineFleet": {
+            "n_series": [2], "period": [None, 12, [12, 0]], "shift_window": ["auto", 0], "level_window": ["auto", 50],
+            "season_memory": [5],
+        },
+        "OverPruningGuard": {"max_removed": [0.5], "level": [0.05], "n_subsamples": [0, 2]},
         "StreamMonitor": {
             "alerts": [None], "horizon": [500], "episode": ["auto", 5], "season": ["auto", None],
             "time_zone": [None, "Europe/Berlin"], "counters": [(), ("s0",)], "new_metrics": ["refuse", "adopt"],

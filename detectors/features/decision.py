@@ -19,7 +19,10 @@ from detectors.features.joint_relevance import joint_log_p
 from detectors.features.relevance import KURTOSIS_LIMIT, RankBasis, discoveries, pair_evidence, rank_basis
 from detectors.tables import quartiles, reach
 
-__all__ = ["Decision", "decide"]
+__all__ = ["INFORMED_KINDS", "INFORMED_LEVEL", "Decision", "decide"]
+
+INFORMED_KINDS = ("no evidence against the reference", "no evidence of the labels", "no tie to an anchor")
+INFORMED_LEVEL = 0.05  # of the evidence that knowledge gives for a block, over all blocks
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -55,6 +58,8 @@ class Decision:
         The features a guard gave back.
     normality : ndarray of shape (n_features,) or None
         Natural logarithm of the p-value of "its block is jointly normal"; NaN where that decided nothing.
+    informed : ndarray of shape (n_features,) or None
+        Natural logarithm of the p-value of "what is known beside the table has nothing to do with its block".
     """
 
     kinds: NDArray[Any]
@@ -67,6 +72,7 @@ class Decision:
     figures: dict[str, float] = field(default_factory=dict)
     returned: Mask | None = None
     normality: Floats | None = None
+    informed: Floats | None = None
 
     def keep(self, which: Mask, sentence: str) -> None:
         """Keep the features `which` (n_features,) whatever was found, and say why."""
@@ -85,6 +91,10 @@ class Decision:
         if self.normality is not None:
             log_p[blocks] = self.normality[blocks]
         threshold[blocks] = -math.log(normality_level)
+        informed = np.isin(self.kinds, INFORMED_KINDS)
+        if self.informed is not None:
+            log_p[informed] = self.informed[informed]
+        threshold[informed] = -math.log(INFORMED_LEVEL)
         untested = np.isin(self.kinds, ("constant", "untested", "duplicate"))
         log_p[untested] = np.nan
         threshold[untested] = np.nan
@@ -109,6 +119,9 @@ class Decision:
                 "duplicate": f"copy of {other} up to shift, scale and sign",
                 "independent noise": f"depends on no other feature (smallest p = {p})",
                 "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
+                "no evidence against the reference": "rows outside the reference look like it here, but not in other blocks",
+                "no evidence of the labels": "the labelled anomalies look like other rows here, but not in other blocks",
+                "no tie to an anchor": "its block holds none of the columns named as anchors",
                 "irrelevant block": f"its block is consistent with a joint normal law (p = {law}), others are not",
             }[str(kind)]
             sentences.append(f"{text}; kept by a guard" if returned else text)

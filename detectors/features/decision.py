@@ -119,8 +119,8 @@ class Decision:
                 "duplicate": f"copy of {other} up to shift, scale and sign",
                 "independent noise": f"depends on no other feature (smallest p = {p})",
                 "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
-                "no evidence against the reference": "rows outside the reference look like it here, but not in other blocks",
-                "no evidence of the labels": "the labelled anomalies look like other rows here, but not in other blocks",
+                "no evidence against the reference": "other rows look like the reference here, unlike in other blocks",
+                "no evidence of the labels": "labelled anomalies look like other rows here, unlike in other blocks",
                 "no tie to an anchor": "its block holds none of the columns named as anchors",
                 "irrelevant block": f"its block is consistent with a joint normal law (p = {law}), others are not",
             }[str(kind)]

@@ -52,6 +52,15 @@ class Knowledge:
         anomaly, normal = np.append(self.anomaly, np.zeros(more, bool)), np.append(self.normal, np.ones(more, bool))
         return np.vstack([X, self.rows]), anomaly, normal
 
+    def arguments(self, X: Floats) -> dict[str, Any]:
+        """The same knowledge of the rows of `X` (n_rows, n_features) as arguments of `fit`."""
+        if self.labelled:
+            y = np.where(self.anomaly, -1, np.where(self.normal, 1, 0))
+            return {"y": y, "reference": self.rows if len(self.rows) else None}
+        if not len(self.rows):
+            return {"reference": self.normal}
+        return {"reference": np.vstack([X[np.flatnonzero(self.normal)], self.rows])}
+
 
 def read_knowledge(y: Any, reference: Any, n_rows: int, read_rows: Any) -> tuple[Knowledge | None, list[str]]:
     """Read what `fit` was given beside the table.

@@ -31,12 +31,11 @@ from detectors.parameters import (
 )
 from detectors.report import PruningReport
 from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
+from tsprune.detection.evidence import DetectorPart, EnergyPart, Evidence, EvidencePart, SeriesRows
 from tsprune.detection.responsibility import Responsibility, episode_widths
-from tsprune.detection.score_unit import ScoreUnit
 from tsprune.detection.scores import smooth_scores, smoothing_widths
 from tsprune.detection.seasonal_profile import SeasonalProfiles
 from tsprune.detection.thresholds import PeaksOverThreshold
-from tsprune.detection.window_energy import WindowEnergy
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.series.time_grid import TimeGrid
 from tsprune.series.validation import SeriesInput, read_series
@@ -48,7 +47,6 @@ Integers = NDArray[np.int64]
 
 _MIN_TIMEPOINTS = 8  # fewer rows are no sample of windows
 _SMALLEST = 1e-300  # magnitude of a series of zeros
-_DETECTOR_WEIGHT = 1 / 3  # against the mean of the energies
 _FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
@@ -201,19 +199,19 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         self._position = position
         # exact powers of two, so that squares of very large or small values neither overflow nor vanish
         self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
-        values = series.values / self._unit
-        self.seasons_ = SeasonalProfiles.fit(values, position, self.series_names_, self.period)
+        given = series.values / self._unit
+        self.seasons_ = SeasonalProfiles.fit(given, position, self.series_names_, self.period)
         self.periods_ = self.seasons_.periods
-        values = self.seasons_.remove(values, position)
+        values = self.seasons_.remove(given, position)
         n = series.n_timepoints
         self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
-        rows = self.embedding_.fit_transform(values, series.names)
+        features = self.embedding_.fit_transform(values, series.names)
         self.feature_names_out_ = self.embedding_.feature_names_
-        evidence = self._fit_detector(rows)
+        evidence = self._fit_evidence(SeriesRows(given, values, features, position, np.arange(n)))
         widest = None if self.smoothing == "auto" else self.smoothing
         self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
         context = max(2 * self.embedding_.reach, max(self.smoothing_))
-        self._context = values[-context:]
+        self._context = (given[-context:], values[-context:], position[-context:])
         self.offset_ = -self._threshold(smooth_scores(evidence, self.smoothing_))
         return self
 
@@ -236,8 +234,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         TimeIndexError
             If times are earlier than the fitted ones, of another kind, or missing where values differ.
         """
-        rows, fitted, n_context = self._rows(X, time)
-        return -smooth_scores(self._evidence(rows, fitted), self.smoothing_)[n_context:]
+        rows, n_context = self._rows(X, time)
+        return -smooth_scores(self.evidence_.of(rows), self.smoothing_)[n_context:]
 
     def decision_function(self, X: Any, *, time: Any = None) -> Floats:
         """Score time points relative to `offset_` (n_timepoints,): below 0 is an outlier."""
@@ -263,10 +261,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         DataFrame of shape (n_timepoints, n_series), for a single series (n_timepoints, n_embedded_features)
             Non-negative; larger = more responsible.
         """
-        rows, _, n_context = self._rows(X, time)
+        rows, n_context = self._rows(X, time)
         index = self._read(X, time).time_index()
         names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
-        parts = self._responsibility.of(rows)
+        parts = self._responsibility.of(rows.features)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
 
     def __sklearn_tags__(self) -> Any:
@@ -300,8 +298,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             )
         return np.asarray(position, dtype=np.int64)
 
-    def _rows(self, X: Any, time: Any) -> tuple[Floats, Integers, int]:
-        """Features (n_context + n_timepoints, n_features), which fitted row each is, and the rows of context."""
+    def _rows(self, X: Any, time: Any) -> tuple[SeriesRows, int]:
+        """The rows, after the last fitted ones if they follow those without a gap, and how many of those."""
         check_is_fitted(self)
         series = self._read(X, time)
         if series.n_series != self.n_features_in_:
@@ -318,15 +316,17 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         if series.time is None:
             self._check_same(series.values)
         position = self._place(series)
+        given = series.values / self._unit
         with np.errstate(over="ignore"):  # the embedding cuts what is infinitely far from training
-            values = self.seasons_.remove(series.values / self._unit, position)
-        n_context = self._context.shape[0] if position[0] == self._position[-1] + 1 else 0
+            values = self.seasons_.remove(given, position)
+        n_context = self._context[2].size if position[0] == self._position[-1] + 1 else 0
+        if n_context:
+            before = self._context
+            given, values = np.vstack((before[0], given)), np.vstack((before[1], values))
+            position = np.concatenate((before[2], position))
         fitted = np.minimum(np.searchsorted(self._position, position), self._position.size - 1)
         fitted[self._position[fitted] != position] = -1
-        if n_context:
-            values = np.vstack((self._context, values))
-            fitted = np.concatenate((np.arange(self._position.size)[-n_context:], fitted))
-        return self.embedding_.transform(values), fitted, n_context
+        return SeriesRows(given, values, self.embedding_.transform(values), position, fitted), n_context
 
     def _check_same(self, values: Floats) -> None:
         """Raise unless rows without times (n_timepoints, n_series) repeat the fitted ones where both exist."""
@@ -340,49 +340,36 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
                 f"{self._fitted.shape[0]} + n))."
             )
 
-    def _fit_detector(self, rows: Floats) -> Floats:
-        """Fit detector and energy on features (n_timepoints, n_features); return their evidence (n_timepoints,)."""
-        detector = PrunedIsolationForest() if self.detector is None else clone(self.detector)
-        if not hasattr(detector, "_score_kept"):
-            detector = PrunedDetector(detector)
-        if "random_state" in detector.get_params() and detector.get_params()["random_state"] is None:
-            detector.set_params(random_state=self.random_state)
-        frame = pd.DataFrame(rows, columns=self.feature_names_out_)
-        self.detector_ = detector.fit(frame)
+    def _fit_evidence(self, rows: SeriesRows) -> Floats:
+        """Fit all that judges rows; return the evidence of training (n_timepoints,)."""
+        self.evidence_ = Evidence(self._parts())
+        evidence = self.evidence_.fit(rows)
         self.support_ = np.asarray(self.detector_.support_, dtype=bool)
         reports = [*self.seasons_.records, *self.detector_.report_.records]
         self.report_ = PruningReport(
             reports, subject="components and features", guards=list(self.detector_.report_.guards)
         )
-        by_detector = self._detector_part(rows)
-        self._detector_unit = ScoreUnit.fit(by_detector)
-        evidence = self._detector_unit.of(by_detector)
-        self.energy_ = None
-        if self.energy is True or (self.energy == "auto" and self.detector is None):
-            self.energy_ = WindowEnergy(self.embedding_.nested_groups()).fit(rows)
-            self._energy_units = [ScoreUnit.fit(part) for part in self.energy_.held_out_.T]
-            evidence = self._joined(evidence, self.energy_.held_out_)
+        n, n_features = rows.features.shape
         one = self.n_features_in_ == 1
-        owner = np.arange(rows.shape[1]) if one else self.embedding_.owner_
-        widths = (1,) if one else episode_widths(rows.shape[0])
-        self._responsibility = Responsibility(owner, widths).fit(rows)
+        owner = np.arange(n_features) if one else self.embedding_.owner_
+        self._responsibility = Responsibility(owner, (1,) if one else episode_widths(n)).fit(rows.features)
         return evidence
 
-    def _detector_part(self, rows: Floats) -> Floats:
-        """Abnormality (n_rows,) by the detector; higher = more abnormal."""
-        frame = pd.DataFrame(rows, columns=self.feature_names_out_)
-        return -np.asarray(self.detector_.score_samples(frame), dtype=np.float64)
-
-    def _evidence(self, rows: Floats, fitted: Integers) -> Floats:
-        """Abnormality (n_rows,) of features, in training units; higher = more abnormal."""
-        evidence = self._detector_unit.of(self._detector_part(rows))
-        return evidence if self.energy_ is None else self._joined(evidence, self.energy_.of(rows, fitted))
-
-    def _joined(self, evidence: Floats, energies: Floats) -> Floats:
-        """Evidence (n_rows,) of the detector joined with the energies (n_rows, n_groups)."""
-        parts = [unit.of(e) for e, unit in zip(energies.T, self._energy_units, strict=True)]
-        joined = (1.0 - _DETECTOR_WEIGHT) * np.mean(parts, axis=0) + _DETECTOR_WEIGHT * evidence
-        return np.asarray(joined, dtype=np.float64)
+    def _parts(self) -> list[EvidencePart]:
+        """What judges rows, not fitted."""
+        detector = PrunedIsolationForest() if self.detector is None else clone(self.detector)
+        if not hasattr(detector, "_score_kept"):
+            detector = PrunedDetector(detector)
+        if "random_state" in detector.get_params() and detector.get_params()["random_state"] is None:
+            detector.set_params(random_state=self.random_state)
+        self.detector_ = detector
+        parts: list[EvidencePart] = [DetectorPart(detector, self.feature_names_out_)]
+        self.energy_ = None
+        if self.energy is True or (self.energy == "auto" and self.detector is None):
+            energy = EnergyPart(self.embedding_.nested_groups())
+            self.energy_ = energy.energy
+            parts.append(energy)
+        return parts
 
     def _threshold(self, abnormality: Floats) -> float:
         """The abnormality (of training: (n_timepoints,)) from which a time point is an outlier."""

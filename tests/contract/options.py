@@ -64,7 +64,7 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "upper": [None, 99.0], "duplicates": ["error", "mean", "first", "last"], "causal": [False, True],
         },
         "SeriesDetector": {
-            "detector": [None, small_forest()], "period": _PERIOD, "window": ["auto", 8],
+            "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],
             "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "time_column": [None, "when"],
             **_SHARED,
         },

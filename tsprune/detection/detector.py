@@ -30,11 +30,11 @@ from detectors.parameters import (
     sequence_of,
 )
 from detectors.report import PruningReport
+from tsprune.detection.components import Components
 from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
 from tsprune.detection.evidence import DetectorPart, EnergyPart, Evidence, EvidencePart, SeriesRows
 from tsprune.detection.responsibility import Responsibility, episode_widths
 from tsprune.detection.scores import smooth_scores, smoothing_widths
-from tsprune.detection.seasonal_profile import SeasonalProfiles
 from tsprune.detection.thresholds import PeaksOverThreshold
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.series.time_grid import TimeGrid
@@ -65,6 +65,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         wrapped in `detectors.PrunedDetector`.
     period : "auto", None, int >= 2 or sequence of int, default="auto"
         Season lengths, in samples; "auto" finds them, None removes none.
+    trend : "auto" or None, default="auto"
+        "auto" removes trends and level shifts that held-out rows confirm and that go on; None removes none.
     window : "auto" or int >= 2, default="auto"
         Widest scale of the features, in rows; "auto" is 64, less for short series.
     smoothing : "auto", None or int >= 1, default="auto"
@@ -88,8 +90,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         Seasons and features, removed and kept.
     offset_ : float
         Scores below it are outliers.
+    components_ : Components
+        What was removed from every series: `growths` (trends, level shifts) and `seasons`.
     seasons_ : SeasonalProfiles
-        What was removed from every series.
+        Those seasons.
     periods_ : tuple of int
         Lengths of those seasons, in samples.
     feature_names_out_ : list of str
@@ -125,6 +129,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
     _parameters: ClassVar[Rules] = {
         "detector": either(nothing(), has_methods("fit")),
         "period": either(choice("auto"), nothing(), integer(2), sequence_of(integer(2))),
+        "trend": either(choice("auto"), nothing()),
         "window": either(choice("auto"), integer(2)),
         "smoothing": either(choice("auto"), nothing(), integer(1)),
         "energy": either(choice("auto"), boolean()),
@@ -138,6 +143,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         detector: Any = None,
         *,
         period: Any = "auto",
+        trend: Any = "auto",
         window: Any = "auto",
         smoothing: Any = "auto",
         energy: Any = "auto",
@@ -147,6 +153,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
     ) -> None:
         self.detector = detector
         self.period = period
+        self.trend = trend
         self.window = window
         self.smoothing = smoothing
         self.energy = energy
@@ -200,9 +207,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         # exact powers of two, so that squares of very large or small values neither overflow nor vanish
         self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
         given = series.values / self._unit
-        self.seasons_ = SeasonalProfiles.fit(given, position, self.series_names_, self.period)
+        self.components_ = Components.fit(given, position, self.series_names_, period=self.period, trend=self.trend)
+        self.seasons_ = self.components_.seasons
         self.periods_ = self.seasons_.periods
-        values = self.seasons_.remove(given, position)
+        values = self.components_.remove(given, position)
         n = series.n_timepoints
         self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
         features = self.embedding_.fit_transform(values, series.names)
@@ -318,7 +326,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         position = self._place(series)
         given = series.values / self._unit
         with np.errstate(over="ignore"):  # the embedding cuts what is infinitely far from training
-            values = self.seasons_.remove(given, position)
+            values = self.components_.remove(given, position)
         n_context = self._context[2].size if position[0] == self._position[-1] + 1 else 0
         if n_context:
             before = self._context
@@ -345,7 +353,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         self.evidence_ = Evidence(self._parts())
         evidence = self.evidence_.fit(rows)
         self.support_ = np.asarray(self.detector_.support_, dtype=bool)
-        reports = [*self.seasons_.records, *self.detector_.report_.records]
+        reports = [*self.components_.records, *self.detector_.report_.records]
         self.report_ = PruningReport(
             reports, subject="components and features", guards=list(self.detector_.report_.guards)
         )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detectors.report import PruningRecord
 
-__all__ = ["SeasonalProfile", "SeasonalProfiles"]
+__all__ = ["SeasonalProfile", "SeasonalProfiles", "candidate_periods"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -106,24 +106,26 @@ class SeasonalProfiles:
     records: tuple[PruningRecord, ...]
 
     @classmethod
-    def fit(cls, values: Floats, position: Integers, names: Sequence[str], period: Any) -> SeasonalProfiles:
+    def fit(
+        cls, values: Floats, position: Integers, names: Sequence[str], candidates: Sequence[Sequence[int]]
+    ) -> SeasonalProfiles:
         """Confirm the seasons of `values` (n_timepoints, n_series) at `position` (n_timepoints,).
 
         Parameters
         ----------
         values, position : ndarray
         names : sequence of str
-        period : "auto", None, int or sequence of int
-            As in `SeriesDetector`.
+        candidates : sequence of sequences of int
+            Lengths to try on every series (`candidate_periods`).
         """
-        if period is None:
+        if not any(candidates):
             return cls(((),) * values.shape[1], ())
         several = values.shape[1] > 1
         unexplained = _unexplained_by_others(values) if several else values
         found, records = [], []
         for k, name in enumerate(names):
             rest, judged, profiles = values[:, k], unexplained[:, k], []
-            for length in _candidates(rest, position, period):
+            for length in candidates[k]:
                 profile, record = SeasonalProfile.fit(rest, position, length, name, unexplained=judged)
                 records.append(record)
                 if profile is not None:
@@ -149,8 +151,17 @@ class SeasonalProfiles:
         return rest
 
 
-def _candidates(column: Floats, position: Integers, period: Any) -> list[int]:
-    """Lengths to try on a column (n_timepoints,), increasing."""
+def candidate_periods(column: Floats, position: Integers, period: Any) -> list[int]:
+    """Return the lengths to try on a column (n_timepoints,), increasing.
+
+    Parameters
+    ----------
+    column, position : ndarray of shape (n_timepoints,)
+    period : "auto", None, int or sequence of int
+        As in `SeriesDetector`.
+    """
+    if period is None:
+        return []
     if period != "auto":
         return sorted(int(p) for p in np.atleast_1d(period))
     from tsprune.periods.periods import find_periods

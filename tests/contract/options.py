@@ -85,9 +85,10 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "time_column": [None, "when"],
         },
         "SeriesDetector": {
-            "detector": [None, small_forest()], "period": _PERIOD, "window": ["auto", 8],
+            "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],
             "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "time_column": [None, "when"],
-            **_SHARED,
+            "contamination": ["auto", "labels", 0.1, PUBLIC["AlarmBudget"](2), PUBLIC["FalseAlarmRate"](1)],
+            "random_state": _SHARED["random_state"],
         },
         "OnlineDecomposer": {
             "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.cleaning.column import Change, ColumnCleaning, clean_column, runs
+from tsprune.cleaning.change import Change, ColumnCleaning, runs
+from tsprune.cleaning.column import clean_column
 from tsprune.cleaning.model import SeriesModel, fit_model, seasonal_scale
 
 __all__ = ["CausalFilter", "clean_causally"]

@@ -18,7 +18,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from detectors.parameters import Rules, boolean, check_parameters, choice, either, integer, nothing, real, sequence_of
 from detectors.report import PruningReport
 from tsprune.cleaning.causal_filter import CausalFilter, clean_causally
-from tsprune.cleaning.column import ColumnCleaning, clean_column
+from tsprune.cleaning.change import ColumnCleaning
+from tsprune.cleaning.clocks import calendar_clocks, wall_times
+from tsprune.cleaning.column import clean_column
 from tsprune.cleaning.duplicate_times import read_settled, refuse_sparse_grid
 from tsprune.cleaning.findings import list_changes, write_report
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
@@ -172,6 +174,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         self._seen = series.values.copy()
         self._results: list[ColumnCleaning] = []
         self._filters: list[CausalFilter] = []
+        calendar = calendar_clocks(wall_times(series.time_index(), self._rows)) if series.is_stamped else []
         for column in series.values.T:
             x = np.full(int(self._rows[-1]) + 1, np.nan)
             x[self._rows] = column
@@ -181,7 +184,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
                 self._results.append(clean_causally(x, self._filters[-1]))
             else:
                 told = self._told_periods()
-                self._results.append(clean_column(x, told, self.level_shift, self.lower, self.upper))
+                self._results.append(clean_column(x, told, self.level_shift, self.lower, self.upper, calendar=calendar))
         self._publish(series, X if spread is not None else None, spread, stamps)
         return self
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detectors.report import PruningRecord, PruningReport
-from tsprune.cleaning.column import LASTING, Change, ColumnCleaning
+from tsprune.cleaning.change import LASTING, Change, ColumnCleaning
 from tsprune.series.validation import SeriesInput
 
 __all__ = ["list_changes", "write_report"]

@@ -32,6 +32,7 @@ Mask = NDArray[np.bool_]
 _MAD = 1.4826  # makes the median absolute deviation of a normal variable its standard deviation
 _STL_BISQUARE = 6.0  # Cleveland et al., J. Official Statistics 6 (1990) 3-73, section 2.4
 _CYCLES = 7  # half-window of the seasonal smoother, in cycles
+_TREND = 0.75  # half-window of the trend, in cycles
 _MAX_ORDER = 6
 _NEIGHBOURS = np.array([0.25, 0.5, 0.25])  # weights of a phase and of those beside it
 _MEDIAN_ERROR = 1.36  # variance of the log of a median absolute deviation of n normal values, times n
@@ -121,7 +122,7 @@ def seasonal_parts(x: Floats, trusted: Mask, periods: tuple[int, ...], n_rounds:
             others = trend + total_season(seasonal) - seasonal[:, j]
             cycles = smooth_cycles(y - others, weights, period, _CYCLES)
             seasonal[:, j] = cycles - mean_of_cycle(cycles, period)
-        trend = smooth_trend(y - total_season(seasonal), weights, int(0.75 * periods[0]) + 1)
+        trend = smooth_trend(y - total_season(seasonal), weights, int(_TREND * periods[0]) + 1)
     return seasonal
 
 
@@ -170,10 +171,37 @@ def _local_scale(e: Floats, judged: Mask, period: int) -> Floats:
         by_phase = np.resize(_phase_scale(size, period), e.size)
     relative = np.where(by_phase > 0.0, size / np.where(by_phase > 0.0, by_phase, 1.0), np.nan)
     usual = _MAD * median_of_seen(relative) if judged.any() else 0.0
-    local = _MAD * running_median(relative, max(2 * period, 30))
+    half = max(2 * period, 30)
+    local = _MAD * running_median(relative, half)
     local = np.where(np.isnan(local), usual, local)
+    if period > 1 and usual > 0.0:
+        local = _by_place(local, usual, half)
     floor = 1e-2 * float(np.std(e[judged])) if judged.any() else 0.0
     return np.maximum(by_phase * np.maximum(local, 0.25 * usual), max(floor, _SMALLEST))
+
+
+def _by_place(local: Floats, usual: float, half_window: int) -> Floats:
+    """The scale at every place (n_timepoints,): a running one, drawn to the `usual` as far as it is chance.
+
+    What running scales differ by beyond their own error is the series' own, as with the phases.
+    """
+    logs = np.log(np.maximum(local / usual, 1e-3))
+    error = _MEDIAN_ERROR / (2 * half_window + 1)
+    between = max(0.0, float(np.mean(logs**2)) - error)
+    share = between / (between + error)
+    return np.asarray(usual * np.exp(share * logs))
+
+
+def _leverage(n: int, periods: tuple[int, ...]) -> float:
+    """How much of a row's own value the seasonals and the trend at that row hold, 0 .. 0.5."""
+    if not periods:
+        return 0.0
+    windows = [min(_CYCLES, n // (2 * p)) for p in periods] + [int(_TREND * periods[0]) + 1]
+    total = 0.0
+    for window in windows:
+        distance = np.abs(np.arange(-window, window + 1)) / (window + 1.0)
+        total += 1.0 / float(((1.0 - distance**3) ** 3).sum())
+    return min(0.5, total)
 
 
 def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:
@@ -198,5 +226,6 @@ def fit_model(x: Floats, bad: Mask, periods: tuple[int, ...]) -> SeriesModel:
     a = a - mean
     if missing.any() or bad.any():
         a = interpolate_rows(a, phi, np.ones(x.size), ~trusted)[0]
-    scale = _local_scale(innovations(a, phi), trusted, period)
+    own = _leverage(x.size, periods)
+    scale = _local_scale(innovations(a, phi), trusted, period) * np.sqrt((1.0 + own) / (1.0 - own))
     return SeriesModel(seasonal, np.where(bad & ~missing, x - total_season(seasonal) - mean, a), phi, mean, scale)

@@ -19,6 +19,7 @@ from tsprune.cleaning.excursions import judge_excursions
 from tsprune.cleaning.flat_lines import judge_flat_lines
 from tsprune.cleaning.judgement import LEVEL_SHIFT, Column, Findings
 from tsprune.cleaning.level_blocks import judge_lasting_shifts
+from tsprune.cleaning.memory import earlier_length, recall, settled_rows, uphold
 from tsprune.cleaning.model import fit_model
 from tsprune.cleaning.patches import judge_patches
 from tsprune.cleaning.repair import repair
@@ -48,10 +49,13 @@ def clean_column(
     *,
     protected: Mask | None = None,
     calendar: Sequence[Clock] = (),
+    decided: Sequence[Change] = (),
+    settled: int = 0,
 ) -> ColumnCleaning:
     """Clean `x` (n_timepoints,), NaN = missing; `periods` None = find them.
 
-    Rows that are `protected` (n_timepoints,) keep their values; `calendar` are the clocks of its times.
+    Rows that are `protected` (n_timepoints,) keep their values; `calendar` are the clocks of its times. On the first
+    `settled` rows the changes `decided` by an earlier fit stand.
     """
     n = x.size
     protected = np.zeros(n, bool) if protected is None else protected
@@ -68,10 +72,23 @@ def clean_column(
     column.guards, column.changes = left, gaps
     for judge in JUDGES:
         column.take(judge(column))
-    return _repaired(column, used)
+    if settled:
+        column.take(uphold(column, decided, settled))
+    elif length := earlier_length(n, column.periods):
+
+        def earlier() -> Sequence[Change]:
+            """What a fit of the first rows found."""
+            clocks = [Clock(clock.name, clock.classes[:length], clock.occurrences[:length]) for clock in calendar]
+            first = clean_column(
+                x[:length], periods, level_shift, lower, upper, protected=protected[:length], calendar=clocks
+            )
+            return first.changes
+
+        column.take(recall(column, earlier, settled_rows(length, column.periods)))
+    return _repaired(column, used, settled)
 
 
-def _repaired(column: Column, used: tuple[int, ...]) -> ColumnCleaning:
+def _repaired(column: Column, used: tuple[int, ...], settled: int) -> ColumnCleaning:
     """The column with the findings of the judges repaired, less the kinds that the backtest withdraws."""
     x, missing, wrong, offset = column.x, column.missing, column.wrong, column.offset
     rows, level = wrong | missing, x - column.offset
@@ -82,7 +99,8 @@ def _repaired(column: Column, used: tuple[int, ...]) -> ColumnCleaning:
         out, standard_error = repair(level, rows, model, column.periods, column.lower, column.upper)
     shifted = rows_of([c for c in column.changes if c.reason == LEVEL_SHIFT and c.repaired], x.size)
     flagged = (wrong | shifted) & ~missing
-    harmful, said = _harmful(x, out, column.changes, ~(flagged | missing), column.main_period)
+    open_ones = [change for change in column.changes if change.start >= settled]
+    harmful, said = _harmful(x, out, open_ones, ~(flagged | missing), column.main_period)
     changes = [change for change in column.changes if change not in harmful]
     if harmful:
         mine = rows_of(harmful, x.size)

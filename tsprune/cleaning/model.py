@@ -94,6 +94,30 @@ def total_season(seasonal: Floats) -> Floats:
     return total
 
 
+def _seen_phases(trusted: Mask, period: int) -> Mask:
+    """Which phases (period,) have a trusted row (n_timepoints,)."""
+    return np.bincount(np.flatnonzero(trusted) % period, minlength=period) > 0
+
+
+def _around_the_cycle(values: Floats, trusted: Mask) -> Floats:
+    """The values of the phases (period,), those never seen on straight lines between their neighbours in the cycle."""
+    seen = _seen_phases(trusted, values.size)
+    if seen.all() or not seen.any():
+        return values
+    phases = np.arange(values.size)
+    return np.interp(phases, phases[seen], values[seen], period=float(values.size))
+
+
+def _bridged(cycles: Floats, trusted: Mask, period: int) -> Floats:
+    """The smoothed cycles (n_timepoints,), with straight lines over the rows of phases that were never seen."""
+    seen = _seen_phases(trusted, period)
+    if seen.all() or not seen.any():
+        return cycles
+    rows = np.arange(cycles.size)
+    known = seen[rows % period]
+    return np.interp(rows, rows[known], cycles[known])
+
+
 def start_of_season(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Return seasonals (n_timepoints, n_periods) by medians of the phases, and trend (n_timepoints,) by a running one."""
     seen = np.where(trusted, x, np.nan)
@@ -101,7 +125,7 @@ def start_of_season(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple
     trend = np.where(np.isnan(trend), median_of_seen(seen), trend)
     seasonal = np.zeros((x.size, len(periods)))
     for j, period in enumerate(periods):
-        medians = phase_medians(seen - trend - total_season(seasonal), period)
+        medians = _around_the_cycle(phase_medians(seen - trend - total_season(seasonal), period), trusted)
         seasonal[:, j] = np.resize(medians - medians.mean(), x.size)
     return seasonal, trend
 
@@ -120,7 +144,7 @@ def seasonal_parts(x: Floats, trusted: Mask, periods: tuple[int, ...], n_rounds:
         weights = robust_weights(y - trend - total_season(seasonal), trusted, 2 * periods[0], _STL_BISQUARE)
         for j, period in enumerate(periods):
             others = trend + total_season(seasonal) - seasonal[:, j]
-            cycles = smooth_cycles(y - others, weights, period, _CYCLES)
+            cycles = _bridged(smooth_cycles(y - others, weights, period, _CYCLES), trusted, period)
             seasonal[:, j] = cycles - mean_of_cycle(cycles, period)
         trend = smooth_trend(y - total_season(seasonal), weights, int(_TREND * periods[0]) + 1)
     return seasonal

@@ -16,6 +16,7 @@ __all__ = ["recurring"]
 Mask = NDArray[np.bool_]
 
 _LEVEL = 0.01  # probability, over all classes of all clocks, of calling chance a habit
+_FEWEST = 3  # two of a kind are a coincidence
 _MOST_TIMES = 0.5  # of the occurrences: an event of the calendar
 _SOMETIMES, _SOMETIMES_COUNT, _SOMETIMES_LEVEL = 0.1, 4, 1e-3  # a habit that not every occurrence shows
 _LARGER = 3.0  # times the usual size of a habit: a fault at its place
@@ -41,7 +42,7 @@ def recurring(found: Sequence[Finding], clocks: Sequence[Clock], seen: Mask) -> 
     habit is none of it.
     """
     habit = np.zeros(len(found), bool)
-    if len(found) < 2:
+    if len(found) < _FEWEST:
         return habit
     signs = np.array([1 if one.size > 0.0 else -1 for one in found])
     sizes = np.abs([one.size for one in found])
@@ -58,7 +59,7 @@ def _habits(
     """Which of the findings (n_found,), of those `mine` that have one sign, belong to a habit of one clock."""
     habit = np.zeros(len(found), bool)
     known = seen & (clock.classes >= 0)
-    if mine.size < 2 or not known.any():
+    if mine.size < _FEWEST or not known.any():
         return habit
     n_classes = int(clock.classes.max()) + 1
     stride = int(clock.occurrences.max() - clock.occurrences.min()) + 1
@@ -74,12 +75,12 @@ def _habits(
     counts = np.array([len(one) for one in hits])
     is_open = np.ones(n_classes, bool)
     for _ in range(_MOST_ROUNDS):
-        touched = np.flatnonzero(is_open & (counts >= 2))
+        touched = np.flatnonzero(is_open & (counts >= _FEWEST))
         if touched.size == 0:
             break
         inside, whole = counts[touched], per_class[touched]
         outside, rest = counts[is_open].sum() - inside, per_class[is_open].sum() - whole
-        p = binom.sf(inside - 1, whole, (outside + 0.5) / (rest + 1.0)) * tests
+        p = binom.sf(inside - 1, whole, (outside + 1.0) / (rest + 1.0)) * tests
         share = inside / whole
         often = (share >= _MOST_TIMES) & (p < _LEVEL)
         often |= (share >= _SOMETIMES) & (inside >= _SOMETIMES_COUNT) & (p < _SOMETIMES_LEVEL)

@@ -13,7 +13,7 @@ import pandas as pd
 from dateutil.easter import easter
 from numpy.typing import NDArray
 
-__all__ = ["Clock", "calendar_clocks", "season_clocks", "wall_times"]
+__all__ = ["Clock", "calendar_clocks", "season_clocks"]
 
 Integers = NDArray[np.int64]
 
@@ -36,13 +36,6 @@ def season_clocks(n: int, periods: tuple[int, ...]) -> list[Clock]:
     """Return a clock for every period, its phases in at most 24 classes."""
     t = np.arange(n)
     return [Clock(f"season of {p}", (t % p) * min(p, _BINS) // p, t // p) for p in periods]
-
-
-def wall_times(known: pd.DatetimeIndex, rows: Integers) -> pd.DatetimeIndex:
-    """Return times by the wall clock for every row of a grid, from those `known` at `rows` (n_timepoints,)."""
-    wall = known.tz_localize(None) if known.tz is not None else known
-    stamps = wall.as_unit("ns").asi8
-    return pd.DatetimeIndex(np.interp(np.arange(int(rows[-1]) + 1), rows, stamps).astype("datetime64[ns]"))
 
 
 def calendar_clocks(times: pd.DatetimeIndex) -> list[Clock]:

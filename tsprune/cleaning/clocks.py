@@ -30,12 +30,17 @@ class Clock:
     name: str
     classes: Integers
     occurrences: Integers
+    is_calendar: bool = True
+
+    def first(self, n: int) -> Clock:
+        """Return the clock of the first `n` rows."""
+        return Clock(self.name, self.classes[:n], self.occurrences[:n], self.is_calendar)
 
 
 def season_clocks(n: int, periods: tuple[int, ...]) -> list[Clock]:
     """Return a clock for every period, its phases in at most 24 classes."""
     t = np.arange(n)
-    return [Clock(f"season of {p}", (t % p) * min(p, _BINS) // p, t // p) for p in periods]
+    return [Clock(f"season of {p}", (t % p) * min(p, _BINS) // p, t // p, is_calendar=False) for p in periods]
 
 
 def calendar_clocks(times: pd.DatetimeIndex) -> list[Clock]:

@@ -78,7 +78,7 @@ def clean_column(
 
         def earlier() -> Sequence[Change]:
             """What a fit of the first rows found."""
-            clocks = [Clock(clock.name, clock.classes[:length], clock.occurrences[:length]) for clock in calendar]
+            clocks = [clock.first(length) for clock in calendar]
             first = clean_column(
                 x[:length], periods, level_shift, lower, upper, protected=protected[:length], calendar=clocks
             )

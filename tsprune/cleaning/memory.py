@@ -19,6 +19,7 @@ from tsprune.cleaning.judgement import LEVEL_SHIFT, Column, Findings
 from tsprune.cleaning.kernels.level_blocks import running_sum
 from tsprune.cleaning.kernels.patches import best_patches, innovations, patch_fit
 from tsprune.cleaning.model import SeriesModel, fit_model, total_season
+from tsprune.cleaning.recurrence import departures, recurring
 
 __all__ = ["earlier_length", "is_on_the_verge", "recall", "settled_rows", "uphold"]
 
@@ -86,6 +87,11 @@ def recall(column: Column, earlier: Callable[[], Sequence[Change]], settled: int
     dropped = [c for c in new if abs(c.statistic) < _ENTER * c.threshold]
     gone = [c for c in then if not any(_overlap(c, one) for one in column.changes if c.reason != "gap")]
     kept = [c for c in gone if c.repaired and _still_evident(column, c)]
+    if kept and column.model is not None:
+        known = ~(column.missing | column.protected)
+        away = departures(np.where(known, column.x, np.nan), column.model, column.periods)
+        habit = recurring([*kept, *now], column.clocks, known, away)[: len(kept)]
+        kept = [c for c, is_habit in zip(kept, habit, strict=True) if not is_habit]
     if not dropped and not kept:
         return Findings()
     said = [f"{len(dropped)} findings on settled rows are not beyond doubt, and left alone"] if dropped else []

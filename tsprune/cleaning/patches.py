@@ -16,7 +16,7 @@ from tsprune.cleaning.kernels.patches import innovations, search_patches
 from tsprune.cleaning.level_blocks import LevelBlock, find_level_blocks
 from tsprune.cleaning.model import SeriesModel, fit_model, seasonal_scale, total_season
 from tsprune.cleaning.nature import is_beyond_nature, nature_of
-from tsprune.cleaning.recurrence import recurring
+from tsprune.cleaning.recurrence import departures, recurring
 
 __all__ = ["Patch", "find_patches", "judge_patches"]
 
@@ -99,12 +99,13 @@ def find_patches(
     least = max(_FIRST_MATERIAL * seasonal_scale(work, period, robust=True), least_of_all)
     model = fit_model(work, np.zeros(x.size, bool), periods)
     nature = nature_of(work, model)
+    around = departures(work, model, periods)
     blocks: list[LevelBlock] = []
     said: list[str] = []
     told: list[str] = []
     patches: list[Patch] = []
     for turn in range(_ROUNDS + 1):
-        patches, said = _search(model, missing, longest, least, clocks)
+        patches, said = _search(model, missing, longest, least, clocks, around)
         patches = [patch for patch in patches if is_beyond_nature(work, patch, model, nature)]
         out, spikes = np.zeros(x.size, bool), np.zeros(x.size, bool)
         for patch in patches:
@@ -115,7 +116,7 @@ def find_patches(
         least = max(least, least_of_all)
         if turn == _ROUNDS - 1:
             blocks, model = find_level_blocks(work, out, spikes, model, periods, longest, least)
-            blocks, told = _unusual_blocks(blocks, patches, clocks, missing)
+            blocks, told = _unusual_blocks(blocks, patches, clocks, missing, around)
             if not blocks:
                 break
             for block in blocks:
@@ -128,10 +129,10 @@ def find_patches(
 
 
 def _unusual_blocks(
-    blocks: list[LevelBlock], patches: list[Patch], clocks: Sequence[Clock], missing: Mask
+    blocks: list[LevelBlock], patches: list[Patch], clocks: Sequence[Clock], missing: Mask, around: Floats
 ) -> tuple[list[LevelBlock], list[str]]:
     """The level blocks that do not recur and are, together, no more than a fifth of the points, and what is said."""
-    habit = recurring([*blocks, *patches], clocks, ~missing)[: len(blocks)]
+    habit = recurring([*blocks, *patches], clocks, ~missing, around)[: len(blocks)]
     room, kept = int(_MOST_LEVELS * missing.size), []
     for block, is_habit in sorted(zip(blocks, habit, strict=True), key=lambda pair: -abs(pair[0].statistic)):
         if not is_habit and block.stop - block.start <= room:
@@ -171,7 +172,7 @@ def _filled(model: SeriesModel, out: Mask) -> Floats:
 
 
 def _search(
-    model: SeriesModel, missing: Mask, longest: int, least: float, clocks: Sequence[Clock]
+    model: SeriesModel, missing: Mask, longest: int, least: float, clocks: Sequence[Clock], around: Floats
 ) -> tuple[list[Patch], list[str]]:
     """One search through the adjusted series: patches past all gates, and what the gates said."""
     n = missing.size
@@ -199,7 +200,7 @@ def _search(
         for a, b, s, z, kept in sorted(zip(starts, stops, sizes, zs, likely & returning, strict=True))
         if kept
     ]
-    habit = recurring(patches, clocks, ~missing)
+    habit = recurring(patches, clocks, ~missing, around)
     patches = [patch for patch, is_habit in zip(patches, habit, strict=True) if not is_habit]
     patches, said = _within_limit(patches, n)
     if habit.any():

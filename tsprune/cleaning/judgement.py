@@ -23,7 +23,7 @@ _SHORTEST = 15  # points; with fewer there is no telling what is normal
 
 @dataclass(frozen=True)
 class Findings:
-    """What one judge says: changes it found, findings of others it takes back, sentences, and the model it judged by."""
+    """What one judge says: changes found, findings of others taken back, sentences, and the model."""
 
     changes: Sequence[Change] = ()
     withdrawn: Sequence[Change] = ()

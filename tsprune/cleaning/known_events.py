@@ -103,7 +103,7 @@ def _days(holidays: Any, first_year: int, last_year: int) -> Days:
 
 
 def _of_country(code: str, first_year: int, last_year: int) -> Days:
-    """The public holidays of a country (``"DE"``) or of a part of it (``"DE-BY"``)."""
+    """The public holidays of a country (``"DE"``) or of a part of it (``"DE-BY"``), and the days beside them."""
     try:
         import holidays
     except ImportError as error:
@@ -119,7 +119,12 @@ def _of_country(code: str, first_year: int, last_year: int) -> Days:
             f"holidays must be an iCalendar file, a country such as 'DE' or 'US-CA', or a table of dates and names, "
             f"got {code!r}: no such file, and {error}"
         ) from error
-    return {day: str(name) for day, name in found.items()}
+    days = {day: str(name) for day, name in sorted(found.items())}
+    beside: Days = {}
+    for day, name in days.items():  # sales and traffic of a holiday begin the day before and end the day after
+        beside.setdefault(day - datetime.timedelta(days=1), f"day before {name}")
+        beside.setdefault(day + datetime.timedelta(days=1), f"day after {name}")
+    return beside | days
 
 
 def _named(pairs: Iterable[tuple[Any, Any]]) -> Days:

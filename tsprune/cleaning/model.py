@@ -119,7 +119,7 @@ def _bridged(cycles: Floats, trusted: Mask, period: int) -> Floats:
 
 
 def start_of_season(x: Floats, trusted: Mask, periods: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Return seasonals (n_timepoints, n_periods) by medians of the phases, and trend (n_timepoints,) by a running one."""
+    """Return seasonals (n_timepoints, n_periods) and trend (n_timepoints,) by medians."""
     seen = np.where(trusted, x, np.nan)
     trend = running_median(seen, periods[0])
     trend = np.where(np.isnan(trend), median_of_seen(seen), trend)

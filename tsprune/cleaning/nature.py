@@ -63,7 +63,7 @@ def nature_of(x: Floats, model: SeriesModel) -> Nature:
     return Nature.MULTIPLICATIVE if is_multiplicative(x, good, model) else Nature.EVEN
 
 
-def is_beyond_nature(x: Floats, found: Off, model: SeriesModel, nature: Nature) -> bool:
+def is_beyond_nature(x: Floats, found: Off, nature: Nature) -> bool:
     """True where the evidence of `found` in `x` (n_timepoints,) holds on the scale on which the noise is even."""
     if nature is Nature.EVEN:
         return True

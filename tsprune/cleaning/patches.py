@@ -106,7 +106,7 @@ def find_patches(
     patches: list[Patch] = []
     for turn in range(_ROUNDS + 1):
         patches, said = _search(model, missing, longest, least, clocks, around)
-        patches = [patch for patch in patches if is_beyond_nature(work, patch, model, nature)]
+        patches = [patch for patch in patches if is_beyond_nature(work, patch, nature)]
         out, spikes = np.zeros(x.size, bool), np.zeros(x.size, bool)
         for patch in patches:
             out[patch.start : patch.stop] = True
@@ -116,7 +116,7 @@ def find_patches(
         least = max(least, least_of_all)
         if turn == _ROUNDS - 1:
             blocks, model = find_level_blocks(work, out, spikes, model, periods, longest, least)
-            blocks, told = _unusual_blocks(blocks, patches, clocks, missing, around)
+            blocks, told = _unusual_blocks(work, blocks, patches, clocks, model, periods)
             if not blocks:
                 break
             for block in blocks:
@@ -129,9 +129,16 @@ def find_patches(
 
 
 def _unusual_blocks(
-    blocks: list[LevelBlock], patches: list[Patch], clocks: Sequence[Clock], missing: Mask, around: Floats
+    x: Floats,
+    blocks: list[LevelBlock],
+    patches: list[Patch],
+    clocks: Sequence[Clock],
+    model: SeriesModel,
+    periods: tuple[int, ...],
 ) -> tuple[list[LevelBlock], list[str]]:
     """The level blocks that do not recur and are, together, no more than a fifth of the points, and what is said."""
+    missing = np.isnan(x)
+    around = departures(x, model, periods, max((block.stop - block.start for block in blocks), default=0))
     habit = recurring([*blocks, *patches], clocks, ~missing, around)[: len(blocks)]
     room, kept = int(_MOST_LEVELS * missing.size), []
     for block, is_habit in sorted(zip(blocks, habit, strict=True), key=lambda pair: -abs(pair[0].statistic)):

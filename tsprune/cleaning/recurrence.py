@@ -41,15 +41,16 @@ class Finding(Protocol):
     def size(self) -> float: ...
 
 
-def departures(x: Floats, model: SeriesModel, periods: tuple[int, ...]) -> Floats:
+def departures(x: Floats, model: SeriesModel, periods: tuple[int, ...], reach: int = 0) -> Floats:
     """Return how far the rows of `x` (n_timepoints,) stand off their neighbourhood, 0 where unknown.
 
-    A short season is taken off; a long one may hold what recurs by the calendar, and stays.
+    The neighbourhood is a season, or a few rows, and at least `reach` rows on either side. A short season is
+    taken off; a long one may hold what recurs by the calendar, and stays.
     """
     half, rest = _NEIGHBOURS, x
     if periods and periods[0] <= _SHORT_SEASON:
         half, rest = periods[0], x - model.seasonal[:, 0]
-    away = rest - running_median(rest, half)
+    away = rest - running_median(rest, max(half, reach))
     return np.where(np.isnan(away), 0.0, away)
 
 

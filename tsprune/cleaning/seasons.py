@@ -39,9 +39,7 @@ def choose_periods(x: Floats, trusted: Mask, given: tuple[int, ...] | None) -> t
         from tsprune.periods.periods import find_periods
 
         all_found = sorted(find_periods(np.where(trusted, x, np.nan)).lengths)
-        found = tuple(
-            p for p in all_found if x.size // p > _MIN_CYCLES or any(p % q == 0 for q in all_found if q < p)
-        )
+        found = tuple(p for p in all_found if x.size // p > _MIN_CYCLES or any(p % q == 0 for q in all_found if q < p))
     else:
         found = tuple(sorted({p for p in given if 1 < p <= x.size // _MIN_CYCLES}))
     modelled = modelled_periods(found)

@@ -20,7 +20,6 @@ __all__ = [
     "innovations",
     "patch_fit",
     "search_patches",
-    "solve_gap",
     "step_evidence",
 ]
 
@@ -350,44 +349,6 @@ def search_patches(
                 sizes[k] += more
                 low, high = min(low, starts[k] - reach - order), max(high, stops[k] + order + 1)
     return starts[:found], stops[:found], sizes[:found], zs[:found], rest
-
-
-@njit(cache=True)
-def solve_gap(a: Floats, phi: Floats, v: Floats, rows: Integers) -> tuple[Floats, Floats]:
-    """Return the values at `rows` (n_rows,) that make the weighted innovations least, and their variances.
-
-    The rest of `a` is taken as it is; `v` (n_timepoints,) are the weights 1 / variance of the innovations.
-    """
-    n, order, size = a.shape[0], phi.shape[0], rows.shape[0]
-    place = np.full(n, -1)
-    work = a.copy()
-    for k in range(size):
-        place[rows[k]] = k
-        work[rows[k]] = 0.0
-    matrix, right = np.zeros((size, size)), np.zeros(size)
-    for k in range(size):
-        matrix[k, k] = 1e-9 * v[rows[k]]
-    t, stop = rows[0] if rows[0] >= order else 0, min(n, rows[-1] + order)  # mirrored rows reach into early gaps
-    while t < stop:
-        known = 0.0
-        touched = False
-        for j in range(order):
-            row = abs(t - j)
-            known += phi[j] * work[row]
-            touched = touched or place[row] >= 0
-        if touched:
-            for j in range(order):
-                p = place[abs(t - j)]
-                if p < 0:
-                    continue
-                right[p] -= v[t] * phi[j] * known
-                for i in range(order):
-                    q = place[abs(t - i)]
-                    if q >= 0:
-                        matrix[p, q] += v[t] * phi[j] * phi[i]
-        t += 1
-    inverse = np.linalg.inv(matrix)
-    return inverse @ right, np.diag(inverse).copy()
 
 
 @njit(cache=True)

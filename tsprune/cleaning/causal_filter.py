@@ -12,7 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.cleaning.column import Change, ColumnCleaning, clean_column, runs
+from tsprune.cleaning.change import Change, ColumnCleaning, runs
+from tsprune.cleaning.column import clean_column
 from tsprune.cleaning.model import SeriesModel, fit_model, seasonal_scale
 
 __all__ = ["CausalFilter", "clean_causally"]
@@ -77,10 +78,13 @@ class CausalFilter:
             self._calibrate(np.array(self.cleaned[-max(_LEAST_HISTORY, _HISTORY * self._longest) :]))
             self._fit()
 
-    def extend(self, x: Floats) -> None:
-        """Judge the rows of `x` (n_new,), one after the other."""
-        for value in x:
-            self._one(float(value))
+    def extend(self, x: Floats, protected: NDArray[np.bool_] | None = None) -> None:
+        """Judge the rows of `x` (n_new,), one after the other; those `protected` (n_new,) keep their values."""
+        kept = np.zeros(x.size, bool) if protected is None else protected
+        for value, is_kept in zip(x.tolist(), kept.tolist(), strict=True):
+            self._one(value)
+            if is_kept and not np.isnan(value):  # what was expected is what the future learns from
+                self.output[-1], self.flags[-1], self.errors[-1], self.statistics[-1] = value, False, 0.0, np.nan
 
     def _one(self, value: float) -> None:
         """Judge one row and remember it."""

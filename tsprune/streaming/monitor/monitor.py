@@ -17,13 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import tsprune.streaming.monitor.kernels.layout as at
-from detectors.parameters import Rules, check_parameters, choice, either, instance_of, integer, nothing
+from detectors.parameters import Rules, check_parameters, check_value, choice, either, instance_of, integer, nothing, real
 from detectors.storage.state_file import dump_state, parse_state, read_state, write_state
 from tsprune.exceptions import InvalidSeriesError, StoredStateError
 from tsprune.streaming.monitor.alert_policy import AlertPolicy
 from tsprune.streaming.monitor.changes import read_changes
 from tsprune.streaming.monitor.joint_forest import JointForest
 from tsprune.streaming.monitor.kernels.advance import advance
+from tsprune.streaming.monitor.kernels.declaration import Block
 from tsprune.streaming.monitor.kernels.metric import start_metric
 from tsprune.streaming.monitor.local_time import zone_offsets
 from tsprune.streaming.monitor.reading import Reading, readings_frame
@@ -74,7 +75,9 @@ class StreamMonitor:
         Metrics that only ever count up. They are followed as increase per second; a fall is a restart of the
         counter from 0.
     new_metrics : {"refuse", "adopt"}, default="refuse"
-        What a name that was not primed does: raise, or join with an empty memory.
+        How to handle a name that was not primed: raise, or let it join with an empty memory.
+    coverage : float in [0.5, 0.999], default=0.95
+        Fraction of ordinary values that lies between `lower` and `upper` of a reading; larger is wider.
 
     Attributes
     ----------
@@ -108,6 +111,7 @@ class StreamMonitor:
         "time_zone": either(nothing(), instance_of(str)),
         "counters": instance_of(tuple, list),
         "new_metrics": choice("refuse", "adopt"),
+        "coverage": real(0.5, 0.999),
     }
 
     def __init__(
@@ -120,6 +124,7 @@ class StreamMonitor:
         time_zone: str | None = None,
         counters: tuple[str, ...] = (),
         new_metrics: str = "refuse",
+        coverage: float = 0.95,
     ) -> None:
         self.alerts = alerts
         self.horizon = horizon
@@ -128,6 +133,7 @@ class StreamMonitor:
         self.time_zone = time_zone
         self.counters = counters
         self.new_metrics = new_metrics
+        self.coverage = coverage
 
     @property
     def last_time_(self) -> int:
@@ -188,6 +194,7 @@ class StreamMonitor:
         self._joint = np.zeros(at.JOINT_SIZE)
         self._metrics = np.zeros((len(self.names_), at.METRIC_SIZE))
         self._set_params()
+        self._gates = (self.alerts or AlertPolicy()).gates(self.names_)
         self._forest, self._integers[at.I_STRIDE] = JointForest(len(self.names_)), 1
         self._bind()
         self._joint[at.J_TOKENS] = max(1.0, (self.alerts or AlertPolicy()).per_day or 1.0)
@@ -208,6 +215,35 @@ class StreamMonitor:
         self._params[: at.P_HORIZON] = policy.as_array()
         self._params[at.P_HORIZON] = self.horizon
         self._params[at.P_SEASON] = 1.0 if self.season == "auto" else 0.0
+        self._params[at.P_COVERAGE] = self.coverage
+
+    def set_alerts(self, alerts: AlertPolicy | None) -> StreamMonitor:
+        """Change the policy from the next row on; nothing that was learnt is lost.
+
+        Parameters
+        ----------
+        alerts : AlertPolicy or None
+            As for the constructor.
+
+        Returns
+        -------
+        StreamMonitor
+            Itself.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidSeriesError
+            If `alerts` is no policy or names an unknown metric; if the monitor is not primed.
+        """
+        check_value("alerts", alerts, self._parameters["alerts"], owner="StreamMonitor")
+        gates = (alerts or AlertPolicy()).gates(self._primed())
+        self.alerts, self._gates = alerts, gates
+        self._set_params()
+        per_day = self._params[at.P_PER_DAY]
+        if np.isfinite(per_day):
+            self._joint[at.J_TOKENS] = min(self._joint[at.J_TOKENS], max(per_day, 1.0))
+        self._bind()
+        return self
 
     # ------------------------------------------------------------------------------------------- scoring
     def update(self, time: Any, values: Mapping[str, Any]) -> Reading:
@@ -297,7 +333,7 @@ class StreamMonitor:
     def _bind(self) -> None:
         """Gather what the kernel takes behind the rows; called whenever one of these is another array."""
         self._arguments = (
-            self._zone, self._params, self._integers, self._joint, self._metrics, *self._forest.arguments,
+            self._zone, self._params, self._gates, self._integers, self._joint, self._metrics, *self._forest.arguments,
         )  # fmt: skip
 
     def diff(self) -> pd.DataFrame:
@@ -325,6 +361,7 @@ class StreamMonitor:
             return
         self._set_names((*self.names_, *names))
         self._metrics = np.vstack([self._metrics, np.zeros((len(names), at.METRIC_SIZE))])
+        self._gates = (self.alerts or AlertPolicy()).gates(self.names_)
         self._forest = JointForest(len(self.names_))
         self._integers[at.I_STRIDE], self._integers[at.I_SAMPLED] = 1, 0
         self._bind()
@@ -351,16 +388,18 @@ class StreamMonitor:
         policy = self.alerts
         meta: dict[str, Any] = {
             "kind": "StreamMonitor",
-            "layout": [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS],
+            "version": at.VERSION,
+            "layout": at.STORED,
             "names": list(self.names_),
             "parameters": {
-                "alerts": None if policy is None else {name: getattr(policy, name) for name in policy._parameters},
+                "alerts": None if policy is None else policy.to_dict(),
                 "horizon": int(self.horizon),
                 "episode": self.episode if isinstance(self.episode, str) else int(self.episode),
                 "season": self.season,
                 "time_zone": self.time_zone,
                 "counters": list(self.counters),
                 "new_metrics": self.new_metrics,
+                "coverage": float(self.coverage),
             },
         }
         meta["normaliser"], arrays = self._forest.to_state()
@@ -382,19 +421,41 @@ class StreamMonitor:
     def _restore(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> StreamMonitor:
         if meta.get("kind") != "StreamMonitor":
             raise StoredStateError(f"the state must be one of a StreamMonitor, got {meta.get('kind')!r}.")
-        if meta.get("layout") != [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS]:
+        if meta.get("version") != at.VERSION:
             raise StoredStateError("the state comes from another version of tsprune; prime again.")
         try:
             kept = dict(meta["parameters"])
             policy = kept.pop("alerts")
             counters = tuple(kept.pop("counters"))
-            monitor = cls(None if policy is None else AlertPolicy(**policy), counters=counters, **kept)
+            monitor = cls(None if policy is None else AlertPolicy.from_dict(policy), counters=counters, **kept)
             monitor._set_names(tuple(meta["names"]))
-            stored = (arrays[name] for name in ("integers", "joint", "metrics", "zone"))
-            monitor._integers, monitor._joint, monitor._metrics, monitor._zone = stored
+            monitor._integers = _moved(at.INTEGERS, meta["layout"], arrays)
+            monitor._joint = _moved(at.JOINT, meta["layout"], arrays)
+            monitor._metrics = _moved(at.METRIC, meta["layout"], arrays)
+            monitor._zone = arrays["zone"]
             monitor._forest = JointForest.from_state(meta["normaliser"], arrays)
-        except (KeyError, TypeError) as error:  # a parameter or an array that this version has not, or misses
+            monitor._gates = (monitor.alerts or AlertPolicy()).gates(monitor.names_)
+            check_parameters(monitor, cls._parameters)
+            if monitor._metrics.ndim != 2 or len(monitor._metrics) != len(monitor.names_):
+                raise ValueError(f"{len(monitor.names_)} names and metrics of shape {monitor._metrics.shape}")
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise StoredStateError(f"the state comes from another version of tsprune: {error}; prime again.") from None
         monitor._set_params()
         monitor._bind()
         return monitor
+
+
+def _moved(block: Block, layouts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return a stored array in this version's layout: parts that were not there begin with zeros."""
+    stored, described = arrays[block.name], layouts[block.name]
+    if described == block.describe():
+        if stored.shape[-1] != block.size:
+            raise ValueError(f"{block.name} has {stored.shape[-1]} numbers instead of {block.size}")
+        return stored
+    moves = block.moves(described)
+    if moves is None or stored.shape[-1] != sum(size for _, size in described):
+        raise ValueError(f"parts of {block.name} have other sizes")
+    found = np.zeros((*stored.shape[:-1], block.size), dtype=stored.dtype)
+    for there, here, size in moves:
+        found[..., here : here + size] = stored[..., there : there + size]
+    return found

@@ -90,7 +90,8 @@ class MetricPolicy:
 class AlertPolicy:
     """Which readings become alerts.
 
-    An incident opens at an alert and stays open until the p-value has been above `release` for three rows. Metrics
+    An alert is raised where the p-value is a tenth of `false_alarm_rate` or less, or where three rows in a row are
+    anomalous; before ``2 / false_alarm_rate`` rows one anomalous row is enough. An incident opens at an alert and stays open until the p-value has been above `release` for three rows. Metrics
     that depart within its first 12 rows are part of it; one that departs later is alerted again. Where there are more
     incidents than the budget allows, it goes to the worst of them: an incident milder than most of the last 32 is held
     back, counted (`StreamMonitor.counts_["suppressed"]`) and reported (`Reading.held_back`), and is alerted after all

@@ -44,6 +44,7 @@ _WEEK_TESTS = 14  # values at least, and those of one day, before the season of 
 _ANOMALY_COUNTS = 0.25  # of an ordinary row, in the calibration: the false-alarm rate is met within this factor
 _GOES_ON_COUNTS = 0.02  # of a row of an episode that goes on
 _STRONG = 3.0
+_KNOWN_COUNTS = 0.5  # of the evidence of something that is known to be bad, in the score
 _KNOWN_DAYS = 2.0  # before which nothing is known to be bad
 _RANK_WEIGHT = 0.5  # the plain average
 _MOST_DEVIATION = 5.0  # of one metric, in scales, that counts in the mean over all: no metric alone is all
@@ -276,9 +277,8 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
             p_value, found = min(p_value, 10.0**-silent), max(found, silent)
             if p_value <= rate:
                 best, surest = max(best, silent), p_value
-        joint[at.J_STATE] = max(joint[at.J_STATE] * fade, found)
+        joint[at.J_STATE] = max(joint[at.J_STATE] * fade, new)
         before = _recent_highest(joint, integers, new)
-        row_out[at.OUT_SCORE] = -max(joint[at.J_STATE], new)
         row_out[at.OUT_ONSET] = -new if new > before else 0.0
         row_out[at.OUT_P_VALUE] = p_value
         row_out[at.OUT_SILENT] = silent
@@ -287,6 +287,8 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         integers[at.I_REPRUNED] += 1 if repruned else 0
         decide(best, surest, is_forced, joins, is_calm and p_value > params[at.P_RELEASE], time / at.DAY, days, params,
                integers, joint, row_out)  # fmt: skip
+        # what is known to be bad is abnormal while it is there; what is new, for the length of an episode
+        row_out[at.OUT_SCORE] = -max(joint[at.J_STATE], _KNOWN_COUNTS * found) if p_value <= rate else -joint[at.J_STATE]
         for m in range(n_metrics):
             if metrics[m, at.M_JOINED] == -1.0:
                 metrics[m, at.M_JOINED] = integers[at.I_INCIDENT]

@@ -215,11 +215,11 @@ def follow_episode(row: Floats, is_alarm: bool, evidence: float, is_calm: bool, 
                    places: Integers) -> None:  # fmt: skip
     """Move the episode of a metric by one value; what was written of it into the books becomes bad, or ordinary.
 
-    Before value `first` everything is new, and nothing is bad.
+    Before value `first` everything is new, and nothing stays bad.
     """
     seen = row[at.M_SEEN]
     if row[at.M_SINCE] == 0.0:
-        if is_alarm and seen >= first:
+        if is_alarm:
             row[at.M_SINCE], row[at.M_QUIET], row[at.M_LASTED] = seen, 0.0, 0.0
             row[at.M_BEGAN] = evidence
     else:
@@ -228,7 +228,7 @@ def follow_episode(row: Floats, is_alarm: bool, evidence: float, is_calm: bool, 
             row[at.M_QUIET] = 0.0
         is_over = row[at.M_QUIET] >= _RETURNED + _AFTER
         is_new_state = row[at.M_QUIET] < _RETURNED and seen - row[at.M_SINCE] >= longest
-        if is_over and row[at.M_LASTED] >= _LASTS:
+        if is_over and row[at.M_LASTED] >= _LASTS and row[at.M_SINCE] >= first:
             row[at.M_BAD] = row[at.M_BEGAN]
         elif is_over or is_new_state:
             for view in range(at.N_VIEWS):

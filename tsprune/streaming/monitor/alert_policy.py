@@ -91,11 +91,12 @@ class AlertPolicy:
     """Which readings become alerts.
 
     An alert is raised where the p-value is a tenth of `false_alarm_rate` or less, or where three rows in a row are
-    anomalous; before ``2 / false_alarm_rate`` rows one anomalous row is enough. An incident opens at an alert and stays open until the p-value has been above `release` for three rows. Metrics
-    that depart within its first 12 rows are part of it; one that departs later is alerted again. Where there are more
-    incidents than the budget allows, it goes to the worst of them: an incident milder than most of the last 32 is held
-    back, counted (`StreamMonitor.counts_["suppressed"]`) and reported (`Reading.held_back`), and is alerted after all
-    if it gets worse. A policy can be changed on a running monitor, see `StreamMonitor.set_alerts`.
+    anomalous; before ``2 / false_alarm_rate`` rows one anomalous row is enough. An incident opens at an alert and stays
+    open until the p-value has been above `release` for three rows. Metrics that depart within its first 12 rows are
+    part of it; one that departs later is alerted again. Where there are more incidents than the budget allows, it goes
+    to the worst of them: an incident milder than most of the last 32 is held back, counted
+    (`StreamMonitor.counts_["suppressed"]`) and reported (`Reading.held_back`), and is alerted after all if it gets
+    worse. A policy can be changed on a running monitor, see `StreamMonitor.set_alerts`.
 
     Parameters
     ----------
@@ -176,7 +177,8 @@ class AlertPolicy:
         """Return the parameters as plain values that JSON can hold."""
         plain = {name: getattr(self, name) for name in self._parameters if name != "metrics"}
         plain["metrics"] = {
-            name: {part.name: getattr(policy, part.name) for part in fields(policy)} for name, policy in self.metrics.items()
+            name: {part.name: getattr(policy, part.name) for part in fields(policy)}
+            for name, policy in self.metrics.items()
         }
         return plain
 

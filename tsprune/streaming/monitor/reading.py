@@ -111,7 +111,9 @@ class Reading:
         Their sum is the value; the remainder of a missing value is NaN.
         """
         return {
-            f"{name}.{part}": self._part(k, j) for k, name in enumerate(self._names) for j, part in enumerate(COMPONENTS)
+            f"{name}.{part}": self._part(k, j)
+            for k, name in enumerate(self._names)
+            for j, part in enumerate(COMPONENTS)
         }
 
     @property

@@ -40,6 +40,20 @@ class Progress:
         Refused lines by kind.
     cursor : str
         Where a source other than a file stands.
+    alerts, held_back : int
+        Alerts raised; those that the budget kept back.
+    dialect : list
+        How the records are written; empty before the first one.
+    grouped : bool
+        Whether records of one time belong together.
+    pending : list
+        Rows that wait for more records of their time: time, text, values, number of the last line.
+    newest : int
+        Latest time met, in nanoseconds since the epoch.
+    pace : list of float
+        Memory of the usual step in time.
+    silent : int
+        Time of the last record before the silence that was reported last.
     """
 
     offset: int = 0
@@ -51,6 +65,14 @@ class Progress:
     missing: int = 0
     bad: dict[str, int] = field(default_factory=dict)
     cursor: str = ""
+    alerts: int = 0
+    held_back: int = 0
+    dialect: list[Any] = field(default_factory=list)
+    grouped: bool = False
+    pending: list[list[Any]] = field(default_factory=list)
+    newest: int = 0
+    pace: list[float] = field(default_factory=list)
+    silent: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
@@ -60,6 +82,8 @@ class Progress:
             "readings": self.readings,
             "missing": self.missing,
             "bad": dict(sorted(self.bad.items())),
+            "alerts": self.alerts,
+            "held_back": self.held_back,
         }
 
 

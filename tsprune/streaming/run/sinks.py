@@ -139,14 +139,15 @@ class SqliteSink:
                     "CREATE TABLE IF NOT EXISTS alerts "
                     "(line INTEGER PRIMARY KEY, time TEXT NOT NULL, reading TEXT NOT NULL)"
                 )
-                connection.executemany(
-                    "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)",
-                    [
-                        (-alert.line if alert.key.startswith("silent") else alert.line, alert.time,
-                         json.dumps(dict(alert.reading), allow_nan=False))
-                        for alert in alerts
-                    ],  # fmt: skip
-                )
+                rows = [
+                    (
+                        -alert.line if alert.key.startswith("silent") else alert.line,
+                        alert.time,
+                        json.dumps(dict(alert.reading), allow_nan=False),
+                    )
+                    for alert in alerts
+                ]
+                connection.executemany("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
             raise OSError(f"{self.name}: {error}") from None
         finally:

@@ -494,7 +494,7 @@ def test_to_bytes_is_what_save_writes_and_foreign_states_are_refused(monitor: St
     with pytest.raises(StoredStateError, match="StreamMonitor"):
         StreamMonitor.from_bytes(dump_state({"kind": "other"}, {}))
     with pytest.raises(StoredStateError, match="another version"):
-        StreamMonitor.from_bytes(dump_state({"kind": "StreamMonitor", "layout": [1, 2, 3]}, {}))
+        StreamMonitor.from_bytes(dump_state({"kind": "StreamMonitor", "version": 0}, {}))
     kept = StreamMonitor(AlertPolicy(per_day=None, direction="up"), episode=9, time_zone="Europe/Paris").prime(
         table(50)
     )

@@ -15,8 +15,9 @@ from rich.console import Console
 from tsprune.exceptions import StoredStateError
 from tsprune.streaming.monitor.monitor import StreamMonitor
 from tsprune.streaming.run.journal import Journal, Progress
+from tsprune.streaming.run.lines import FileLines, Line
 from tsprune.streaming.run.live_view import LiveView
-from tsprune.streaming.run.runner import FileLines, Line, MonitorRun, RefusedLineError
+from tsprune.streaming.run.runner import MonitorRun, RefusedLineError
 
 PRIME = 60
 

@@ -13,7 +13,7 @@ from tsprune.streaming.run.adapters.prometheus import PrometheusRange
 from tsprune.streaming.run.adapters.redis_streams import RedisStream
 from tsprune.streaming.run.addresses import open_sink, open_source
 from tsprune.streaming.run.journal import Progress
-from tsprune.streaming.run.runner import FileLines
+from tsprune.streaming.run.lines import FileLines
 from tsprune.streaming.run.sinks import JsonLinesSink, SqliteSink, StreamSink, WebhookSink
 from tsprune.streaming.run.sources import CsvLines, PipeLines
 

@@ -288,7 +288,9 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         decide(best, surest, is_forced, joins, is_calm and p_value > params[at.P_RELEASE], time / at.DAY, days, params,
                integers, joint, row_out)  # fmt: skip
         # what is known to be bad is abnormal while it is there; what is new, for the length of an episode
-        row_out[at.OUT_SCORE] = -max(joint[at.J_STATE], _KNOWN_COUNTS * found) if p_value <= rate else -joint[at.J_STATE]
+        row_out[at.OUT_SCORE] = (
+            -max(joint[at.J_STATE], _KNOWN_COUNTS * found) if p_value <= rate else -joint[at.J_STATE]
+        )
         for m in range(n_metrics):
             if metrics[m, at.M_JOINED] == -1.0:
                 metrics[m, at.M_JOINED] = integers[at.I_INCIDENT]

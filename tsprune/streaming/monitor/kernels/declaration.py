@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["Block"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Block", "moved"]
 
 
 class Block:
@@ -57,3 +61,25 @@ class Block:
                 moves.append((place, self._places[part], size))
             place += size
         return moves
+
+
+def moved(block: Block, layouts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return a stored array in this version's layout: parts that were not there begin with zeros.
+
+    Raises
+    ------
+    ValueError
+        If a part has another size, or the array is not as long as its layout says.
+    """
+    stored, described = arrays[block.name], layouts[block.name]
+    if described == block.describe():
+        if stored.shape[-1] != block.size:
+            raise ValueError(f"{block.name} has {stored.shape[-1]} numbers instead of {block.size}")
+        return stored
+    moves = block.moves(described)
+    if moves is None or stored.shape[-1] != sum(size for _, size in described):
+        raise ValueError(f"parts of {block.name} have other sizes")
+    found = np.zeros((*stored.shape[:-1], block.size), dtype=stored.dtype)
+    for there, here, size in moves:
+        found[..., here : here + size] = stored[..., there : there + size]
+    return found

@@ -69,7 +69,8 @@ def standing(state: Floats, extremes: int, value: float) -> float:
         else:
             high = middle
     if low < count or count == 0:
-        return (count - low + 1.0) / (total + 1.0)
+        rank: float = (count - low + 1.0) / (total + 1.0)
+        return rank
     return _tail(state, extremes, value)
 
 

@@ -45,7 +45,8 @@ R_TREND, R_SEASONAL, R_REMAINDER, R_LOWER, R_UPPER = (
     RESULT["trend"], RESULT["seasonal"], RESULT["remainder"], RESULT["lower"], RESULT["upper"])  # fmt: skip
 R_REASONS, R_STRENGTH = RESULT["reasons"], RESULT["strength"]
 C_LEVEL, C_SLOPE, C_SEASON, C_NOISE, C_MISSING, C_RELATION = (
-    RESULT["level"], RESULT["slope"], RESULT["season"], RESULT["noise"], RESULT["missing"], RESULT["relation"])  # fmt: skip
+    RESULT["level"], RESULT["slope"], RESULT["season"], RESULT["noise"], RESULT["missing"],
+    RESULT["relation"])  # fmt: skip
 PER_METRIC = RESULT.size
 # reasons, as bits
 WHY_MODEL, WHY_LOWER, WHY_UPPER, WHY_STEP, WHY_STUCK, WHY_GONE = 1, 2, 4, 8, 16, 32

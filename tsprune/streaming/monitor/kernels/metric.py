@@ -162,7 +162,8 @@ def absence_strength(rows: float, longest: float, seen: float) -> float:
     """
     if rows <= longest or seen < 1.0:
         return 0.0
-    return min(math.log10(seen + 1.0) + 2.0 * math.log10(rows / max(longest, 1.0)), _MOST_STRENGTH)
+    found: float = min(math.log10(seen + 1.0) + 2.0 * math.log10(rows / max(longest, 1.0)), _MOST_STRENGTH)
+    return found
 
 
 @leaf
@@ -181,7 +182,7 @@ def _stuck_strength(row: Floats, value: float) -> float:
     if same < 2.0 or same <= _TIMES_LONGER * row[at.M_SAME_LONGEST] + 1.0 or seen < same + 30.0:
         return 0.0
     share = (row[at.M_SAME_TOTAL] + 1.0) / (seen - same + 2.0)
-    found = min(-same * math.log10(min(share, 1.0)), _MOST_STRENGTH)
+    found: float = min(-same * math.log10(min(share, 1.0)), _MOST_STRENGTH)
     if found < _STUCK:
         return 0.0
     if row[at.M_STUCK_TOLD] == 0.0:
@@ -196,9 +197,7 @@ def _evidence(row: Floats, view: int, value: float, memory: float, since: float,
 
     The first two are strengths of p-values.
     """
-    distance, apart, is_old, place = meet(
-        row, at.M_BOOKS + view * BOOK_SIZE, value, row[at.M_SEEN], memory, since
-    )
+    distance, apart, is_old, place = meet(row, at.M_BOOKS + view * BOOK_SIZE, value, row[at.M_SEEN], memory, since)
     extremes = at.M_EXTREMES + view * EXTREMES_SIZE
     p = rarity(row, extremes, max(distance, 0.0), memory)
     new = alarming = strength(p)
@@ -264,7 +263,8 @@ def increase(row: Floats, value: float, second: float, integers: Integers) -> fl
 
 @leaf
 def metric_step(value: float, slot: int, hour: int, n_steps: int, tests: float, row: Floats, params: Floats,
-                look: Floats, work: Floats, places: Integers, result: Floats) -> tuple[float, float, int, bool]:  # fmt: skip
+                look: Floats, work: Floats, places: Integers,
+                result: Floats) -> tuple[float, float, int, bool]:  # fmt: skip
     """One value of one metric: fills result (at.PER_METRIC,).
 
     Returns how new and how alarming it is, which parts changed, as bits, and whether the value is an ordinary one.

@@ -6,12 +6,11 @@ number of rows is forgotten. This is adaptive resonance in one dimension: what c
 was, and what was new once is known from then on.
 
 A value that was learnt while a metric was in an abnormal episode is a known bad one: it is kept with a negative row,
-and counts as known only within the episode in which it was met. `meet` gives the distance to the nearest
-ordinary value.
+and counts as known only within the episode in which it was met. `meet` gives the distance to the nearest ordinary one.
 
 A book is a part of a vector, BOOK_SIZE long: count, resolution, every sixteenth value, the values, the rows at which
-each was met last, -1 - row for a bad one. Behind the values stands infinity, so that a search is two counts over sixteen places each, which a
-processor does several at a time.
+each was met last, -1 - row for a bad one. Behind the values stands infinity, so that a search is two counts over
+sixteen places each, which a processor does several at a time.
 
 References
 ----------

@@ -73,8 +73,8 @@ def _is_among_the_worst(evidence: float, params: Floats, integers: Integers, joi
 
 
 @leaf
-def decide(evidence: float, p_value: float, is_forced: bool, joins: bool, is_quiet: bool, today: float, days: float, params: Floats,
-           integers: Integers, joint: Floats, out: Floats) -> bool:  # fmt: skip
+def decide(evidence: float, p_value: float, is_forced: bool, joins: bool, is_quiet: bool, today: float, days: float,
+           params: Floats, integers: Integers, joint: Floats, out: Floats) -> bool:  # fmt: skip
     """Apply the policy to one row: fills alert, held and incident of `out`; returns whether an incident is open.
 
     Parameters

@@ -250,7 +250,7 @@ class MonitorRun:
         dialect = Dialect.of(found) if isinstance(found, dict) else Dialect()
         record = parse_line(text, self._names, adopt=adopt, dialect=dialect)
         self._dialect = dialect
-        progress.dialect = list(dialect)
+        progress.dialect = [*dialect[:-1], list(dialect.ignored)]
         return record
 
     def _refuse(self, line: Line, error: InvalidRecordError) -> None:
@@ -266,8 +266,9 @@ class MonitorRun:
 
     def _accept(self, record: Record, line: Line, out: BinaryIO) -> None:
         """Take a record that could be read; raises `InvalidRecordError` before anything has changed."""
-        progress, last = self.progress, self._last
+        progress = self.progress
         self._check_names(record)
+        last = self._last
         if progress.grouped or self.lateness is not None:
             order = RowOrder(progress, round((self.lateness or 0.0) * 1e9))
             order.add(record, progress.lines + 1, last)
@@ -293,18 +294,19 @@ class MonitorRun:
         if self._primed or names is None or self.monitor.new_metrics == "adopt" or self.lateness is not None:
             return
         unknown = [name for name in record.values if name not in names]
-        if not unknown or self.progress.grouped:
-            return
         before = self._history[-1] if self._history else None
-        if before is not None and before.time == record.time and before.values and before.values.keys().isdisjoint(
-            record.values
-        ):  # fmt: skip
-            logger.info("records of one time belong together: %s and %s", list(before.values), list(record.values))
-            self._history.pop()
-            self._last = self._history[-1].time if self._history else None
-            order = RowOrder(self.progress, 0)
-            order.add(before, self.progress.lines, self._last)
-            self.progress.grouped = True
+        if self.progress.grouped or (before is None and not unknown):
+            return
+        if before is not None and before.time == record.time and before.values:
+            if before.values.keys().isdisjoint(record.values) and record.values:
+                logger.info("records of one time belong together: %s, %s", list(before.values), list(record.values))
+                self._history.pop()
+                self._last = self._history[-1].time if self._history else None
+                self.progress.missing -= len(before.values) < len(names) or any(map(math.isnan, before.values.values()))
+                RowOrder(self.progress, 0).add(before, self.progress.lines, self._last)
+                self.progress.grouped = True
+                return
+        if not unknown:
             return
         raise InvalidRecordError(
             f"a record must name primed metrics only, got {unknown[0]!r}; known: {list(names)[:8]}. "

@@ -10,6 +10,7 @@ from tsprune.streaming.monitor.reading import Reading
 __all__ = ["because", "reading_fields", "sentence", "silence_fields"]
 
 _MOST_NAMED = 4  # metrics in a sentence
+_MANY_ROWS = 1e6  # beyond which nobody can say how seldom
 
 
 def _finite(value: float) -> float | None:
@@ -84,7 +85,8 @@ def sentence(reading: Reading, time: str, names: list[str]) -> str:
     if "" in reasons:
         parts.insert(0, "the stream was silent before")
     rows = 1.0 / max(reading.p_value, 1e-12)
-    return f"{'; '.join(parts) or 'something unusual'} at {time}; once in about {_rounded(rows)} rows"
+    often = f"once in about {_rounded(rows)} rows" if rows < _MANY_ROWS else "less than once in a million rows"
+    return f"{'; '.join(parts) or 'something unusual'} at {time}; {often}"
 
 
 def _rounded(rows: float) -> str:

@@ -109,7 +109,7 @@ class KafkaTopic:
         ends = {partition: self._ends(partition)[1] for partition in partitions}
         self._client.assign([TopicPartition(self.topic, p, following[p]) for p in partitions])
         read = dict(following)  # what has been fetched; `following` is what has left
-        waiting: dict[int, deque[tuple[int, Any]]] = {p: deque() for p in partitions}
+        waiting: dict[int, deque[tuple[float, Any]]] = {p: deque() for p in partitions}
         heard = dict.fromkeys(partitions, time.monotonic())
         stopped: set[int] = set()
         while self.follow or any(following[p] < ends[p] for p in partitions):

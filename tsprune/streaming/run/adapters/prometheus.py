@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 import urllib.error
@@ -19,6 +20,8 @@ from tsprune.streaming.run.records import parse_time
 from tsprune.streaming.run.sources import check_same, record_text
 
 __all__ = ["MetricsPage", "PrometheusRange"]
+
+logger = logging.getLogger("tsprune.monitor")
 
 _AGO, _SECONDS = re.compile(r"-(\d+(?:\.\d+)?)([smhdw])"), {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_STEPS = 5000  # Prometheus answers at most 11 000 points a series
@@ -99,7 +102,11 @@ class PrometheusRange:
             for query in self.queries:
                 for moment, values in self._ask(query, following, end).items():
                     samples.setdefault(moment, {}).update(values)
-            if not samples and not self._has_answered and not progress.lines and not self.follow:
+            if samples or self._has_answered or progress.lines or self.start is None:
+                pass
+            elif self.follow:
+                logger.warning("no series yet for %s", self.queries)
+            else:
                 raise InvalidSeriesError(
                     f"the queries {self.queries} must have series between the start and now, Prometheus has none; "
                     "check the name of the metric, its labels, and start=."

@@ -297,15 +297,14 @@ class MonitorRun:
         before = self._history[-1] if self._history else None
         if self.progress.grouped or (before is None and not unknown):
             return
-        if before is not None and before.time == record.time and before.values:
-            if before.values.keys().isdisjoint(record.values) and record.values:
-                logger.info("records of one time belong together: %s, %s", list(before.values), list(record.values))
-                self._history.pop()
-                self._last = self._history[-1].time if self._history else None
-                self.progress.missing -= len(before.values) < len(names) or any(map(math.isnan, before.values.values()))
-                RowOrder(self.progress, 0).add(before, self.progress.lines, self._last)
-                self.progress.grouped = True
-                return
+        if before is not None and before.time == record.time and _are_parts(before, record):
+            logger.info("records of one time belong together: %s, %s", list(before.values), list(record.values))
+            self._history.pop()
+            self._last = self._history[-1].time if self._history else None
+            self.progress.missing -= len(before.values) < len(names) or any(map(math.isnan, before.values.values()))
+            RowOrder(self.progress, 0).add(before, self.progress.lines, self._last)
+            self.progress.grouped = True
+            return
         if not unknown:
             return
         raise InvalidRecordError(
@@ -445,3 +444,8 @@ class MonitorRun:
         self.source.acknowledge(self.progress)
         for told in self.after_commit:
             told(self.progress)
+
+
+def _are_parts(first: Record, second: Record) -> bool:
+    """Return whether two records of one time have different metrics, so that they may be parts of one row."""
+    return bool(first.values) and bool(second.values) and first.values.keys().isdisjoint(second.values)

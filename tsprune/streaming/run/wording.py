@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from tsprune.streaming.monitor.reading import Reading
@@ -61,13 +62,14 @@ def reading_fields(reading: Reading, line: int, time: str) -> dict[str, Any]:
         fields["reasons"] = reading.reasons
     if reading.alert:
         fields["because"] = because(reading)
-        fields["text"] = sentence(reading, time, list(fields["because"]))
+        fields["text"] = sentence(reading, time, fields["because"])
     return fields
 
 
-def sentence(reading: Reading, time: str, names: list[str]) -> str:
+def sentence(reading: Reading, time: str, causes: Mapping[str, Mapping[str, float]]) -> str:
     """Return what happened in one sentence, the most abnormal metric first."""
     reasons, values, ranges = reading.reasons, reading.values, reading.ranges
+    names = list(causes)
     ordered = [name for name in names if name in reasons] + [name for name in reasons if name and name not in names]
     parts = []
     for name in (ordered or names)[:_MOST_NAMED]:
@@ -78,6 +80,10 @@ def sentence(reading: Reading, time: str, names: list[str]) -> str:
             parts.append(f"{name} is gone ({usual})")
         elif "stuck" in why:
             parts.append(f"{name} is stuck at {_short(value)}")
+        elif why in ([], ["unusual"]) and ranges[f"{name}.lower"] <= value <= ranges[f"{name}.upper"]:
+            shares = causes.get(name, {})
+            cause = max(shares, key=lambda key: shares[key]) if shares else "course"
+            parts.append(f"{name} is at {_short(value)} ({usual}), but its {cause} is unusual")
         else:
             way = "rose to" if value > expected else "fell to" if value < expected else "is at"
             limits = [text for text in why if "limit" in text]

@@ -144,7 +144,7 @@ def test_detect_finds_the_spike(capsys: pytest.CaptureFixture[str], series_file:
     spike = pd.Timestamp("2024-01-01") + pd.Timedelta(hours=200)
     assert min(abs(top - spike) for top in tops) <= pd.Timedelta(hours=24)
     assert set(json.loads(out.read_text())[0]) == {"when", "score", "is_anomaly"}
-    assert "Most abnormal" in run(capsys, *words)[1]
+    assert "Episodes" in run(capsys, *words)[1]
 
 
 def test_prune_removes_noise_and_keeps_what_depends(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_report_is_one_page(capsys: pytest.CaptureFixture[str], series_file: Pat
     html = page.read_text(encoding="utf-8")
     for heading in ("load: components", "load: repairs", "Series and anomalies"):
         assert heading in html
-    assert "Most abnormal" in run(capsys, "report", str(series_file), "--output", str(page))[1]
+    assert "Episodes" in run(capsys, "report", str(series_file), "--output", str(page))[1]
 
 
 BAD = [

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from tsprune.commands.files import InputFileError, write_table_file
+from tsprune.commands.cells import InputFileError
+from tsprune.commands.files import write_table_file
 from tsprune.commands.options import Json, Output, Report, Seed, console, finish, print_table
 from tsprune.exceptions import InvalidParameterError
 from tsprune.logs import LogDetector, LogFollower, line_blocks

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from detectors.features import FeaturePruner, OverPruningGuard
     from detectors.isolation_forest import PrunedIsolationForest
     from detectors.lof import PrunedLOF, RowPruner
+    from detectors.networks import PrunedAutoencoder, PrunedPredictor
     from detectors.one_class_svm import PrunedOneClassSVM
     from detectors.report import PruningReport
     from detectors.tradeoffs import DistilledDetector, ParetoFront, distill, pareto_front
@@ -26,10 +27,12 @@ __all__ = [
     "FeaturePruner",
     "OverPruningGuard",
     "ParetoFront",
+    "PrunedAutoencoder",
     "PrunedDetector",
     "PrunedIsolationForest",
     "PrunedLOF",
     "PrunedOneClassSVM",
+    "PrunedPredictor",
     "PruningReport",
     "RowPruner",
     "WordPruner",
@@ -42,10 +45,12 @@ _HOME = {
     "FeaturePruner": "detectors.features",
     "OverPruningGuard": "detectors.features",
     "ParetoFront": "detectors.tradeoffs",
+    "PrunedAutoencoder": "detectors.networks",
     "PrunedDetector": "detectors.wrappers",
     "PrunedIsolationForest": "detectors.isolation_forest",
     "PrunedLOF": "detectors.lof",
     "PrunedOneClassSVM": "detectors.one_class_svm",
+    "PrunedPredictor": "detectors.networks",
     "PruningReport": "detectors.report",
     "RowPruner": "detectors.lof",
     "WordPruner": "detectors.words",

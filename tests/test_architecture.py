@@ -125,6 +125,7 @@ ROOMS: dict[str, set[str]] = {
     "detectors.lof": ENGINES,
     "detectors.words": {"detectors.features", "detectors.storage"},
     "detectors.one_class_svm": ENGINES,
+    "detectors.networks": ENGINES,
     "detectors.tradeoffs": ENGINES | {"detectors.isolation_forest", "detectors.lof", "detectors.one_class_svm"},
     "tsprune.exceptions": set(),
     "tsprune.kernels": set(),

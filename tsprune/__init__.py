@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from detectors.report import PruningReport
     from tsprune.cleaning import SeriesCleaner
     from tsprune.decomposition import Decomposition, decompose
-    from tsprune.detection import SeriesDetector
+    from tsprune.detection import AlarmBudget, FalseAlarmRate, SeriesDetector, ThresholdReport
     from tsprune.fleet import clean_many, detect_many
     from tsprune.logs import LogDetector
     from tsprune.periods import Period, find_periods
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from tsprune.streaming.online import OnlineDecomposer, OnlineFleet
 
 __all__ = [
+    "AlarmBudget",
     "AlertPolicy",
     "ComponentPruner",
     "Decomposition",
+    "FalseAlarmRate",
     "FleetMonitor",
     "LogDetector",
     "NoisePruner",
@@ -49,6 +51,7 @@ __all__ = [
     "SeriesCleaner",
     "SeriesDetector",
     "StreamMonitor",
+    "ThresholdReport",
     "TrendPruner",
     "clean_many",
     "decompose",
@@ -57,9 +60,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "AlarmBudget": "tsprune.detection",
     "AlertPolicy": "tsprune.streaming.monitor",
     "ComponentPruner": "tsprune.pruners",
     "Decomposition": "tsprune.decomposition",
+    "FalseAlarmRate": "tsprune.detection",
     "FleetMonitor": "tsprune.streaming.monitor",
     "LogDetector": "tsprune.logs",
     "NoisePruner": "tsprune.pruners",
@@ -72,6 +77,7 @@ _HOME = {
     "SeriesCleaner": "tsprune.cleaning",
     "SeriesDetector": "tsprune.detection",
     "StreamMonitor": "tsprune.streaming.monitor",
+    "ThresholdReport": "tsprune.detection",
     "TrendPruner": "tsprune.pruners",
     "clean_many": "tsprune.fleet",
     "decompose": "tsprune.decomposition",

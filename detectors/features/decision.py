@@ -27,7 +27,10 @@ from detectors.features.sparse_counts import (
 )
 from detectors.tables import quartiles, reach
 
-__all__ = ["Decision", "decide"]
+__all__ = ["INFORMED_KINDS", "INFORMED_LEVEL", "Decision", "decide"]
+
+INFORMED_KINDS = ("no evidence against the reference", "no evidence of the labels", "no tie to an anchor")
+INFORMED_LEVEL = 0.05  # of the evidence that knowledge gives for a block, over all blocks
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -64,6 +67,8 @@ class Decision:
         The features a guard gave back.
     normality : ndarray of shape (n_features,) or None
         Natural logarithm of the p-value of "its block is jointly normal"; NaN where that decided nothing.
+    informed : ndarray of shape (n_features,) or None
+        Natural logarithm of the p-value of "what is known beside the table has nothing to do with its block".
     """
 
     kinds: NDArray[Any]
@@ -76,6 +81,7 @@ class Decision:
     figures: dict[str, float] = field(default_factory=dict)
     returned: Mask | None = None
     normality: Floats | None = None
+    informed: Floats | None = None
 
     def keep(self, which: Mask, sentence: str) -> None:
         """Keep the features `which` (n_features,) whatever was found, and say why."""
@@ -94,6 +100,10 @@ class Decision:
         if self.normality is not None:
             log_p[blocks] = self.normality[blocks]
         threshold[blocks] = -math.log(normality_level)
+        informed = np.isin(self.kinds, INFORMED_KINDS)
+        if self.informed is not None:
+            log_p[informed] = self.informed[informed]
+        threshold[informed] = -math.log(INFORMED_LEVEL)
         untested = np.isin(self.kinds, ("constant", "untested", "duplicate", "template copy", "interchangeable"))
         log_p[untested] = np.nan
         threshold[untested] = np.nan
@@ -121,6 +131,9 @@ class Decision:
                 "rare": "depends on no other feature, but its rarer state comes in few rows: evidence by itself",
                 "independent noise": f"depends on no other feature (smallest p = {p})",
                 "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
+                "no evidence against the reference": "other rows look like the reference here, unlike in other blocks",
+                "no evidence of the labels": "labelled anomalies look like other rows here, unlike in other blocks",
+                "no tie to an anchor": "its block holds none of the columns named as anchors",
                 "irrelevant block": f"its block is consistent with a joint normal law (p = {law}), others are not",
             }[str(kind)]
             sentences.append(f"{text}; kept by a guard" if returned else text)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.lof.references import ForeignMetric, Metric
+from detectors.lof.suspect_groups import core_suspicion, evident_suspects
 from detectors.report import PruningRecord, PruningReport
 
 __all__ = ["RowDecision", "decide_rows", "stored_precision"]
@@ -21,10 +22,9 @@ __all__ = ["RowDecision", "decide_rows", "stored_precision"]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_CORE_SHARE = 0.5  # of the rows, the densest: what is usual even if half of the table is not
-_BELIEVED_SHARE = 0.1  # share of anomalies that neighbourhoods should see through
+_LIMIT_SHARE = 0.1  # of the rows: neighbours beyond this see through any group of anomalies by themselves
 _SUSPECT = 1.2  # times less dense than the core around it: a row may be an anomaly
-_CERTAIN = 3.0  # times less dense: no limit protects it
+_CERTAIN = 3.0  # times less dense: no limit protects a row for whose kind there is evidence
 _SAMPLE = 2000  # rows that the search for suspects compares all rows with
 _FEWEST = 20  # rows below which nothing is known about the usual
 
@@ -37,7 +37,7 @@ class RowDecision:
     ----------
     keep : ndarray of bool of shape (n_rows,)
     kind : ndarray of str of shape (n_rows,)
-        "usual", "suspected anomaly", "suspect kept by the limit", "condensed".
+        "usual", "suspected anomaly", "suspect without evidence", "suspect kept by the limit", "condensed".
     suspicion : ndarray of shape (n_rows,)
         How many times less dense than the core a row lies; 0 for rows of the core.
     threshold : float
@@ -56,6 +56,8 @@ class RowDecision:
         reasons = {
             "usual": "as dense as the core of the table",
             "suspected anomaly": "much less dense than the core: with others of its kind it would look usual",
+            "suspect without evidence": "less dense than the core, but nothing tells it from the fringe or from an "
+            "ordinary group of this table",
             "suspect kept by the limit": "less dense than the core, but enough rows have gone on suspicion",
             "condensed": "the rows that stay describe the same density",
         }
@@ -78,11 +80,11 @@ def decide_rows(
 ) -> RowDecision:
     """Decide which rows of a table a detector should compare others with.
 
-    The core is the half of the rows with the smallest distance to a far neighbour (a tenth of the table away, so
-    that a cluster of up to a tenth of the rows cannot vouch for itself). A row's suspicion is its local outlier
-    factor against the core. Suspects go in the order of suspicion up to a limit, which is 0 where
-    ``n_neighbors`` already reaches past a tenth of the table, and 20 % where it is a vanishing share; rows beyond
-    suspicion 3 go in any case.
+    The core is the half of the rows with the smallest distance to a far neighbour (7 % of the table away, so that a
+    smaller group cannot vouch for itself). A row's suspicion is its local outlier factor against the core. Suspects
+    may go only if `evident_suspects` finds evidence that anomalies lie together; they go in the order of suspicion up
+    to a limit, which is 0 where ``n_neighbors`` already reaches past a tenth of the table, and 20 % where it is a
+    vanishing share; rows beyond suspicion 3 with evidence against them go in any case.
 
     Parameters
     ----------
@@ -113,11 +115,17 @@ def decide_rows(
     if n_rows < _FEWEST:
         guards.append(f"{n_rows} rows are fewer than {_FEWEST}: nothing is known about the usual, all rows stay")
     else:
-        suspicion = _suspicion(X, n_neighbors, metric, random_state)
-        threshold, held = _threshold(suspicion, n_neighbors, max_share)
-        keep = suspicion <= threshold
+        sample = np.arange(n_rows)
+        if n_rows > _SAMPLE:
+            sample = np.sort(random_state.choice(n_rows, _SAMPLE, replace=False))
+        suspicion = core_suspicion(X, n_neighbors, metric, sample)
+        evident, sentences = evident_suspects(X, suspicion, sample, n_neighbors, metric, _SUSPECT)
+        threshold, held = _threshold(np.where(evident, suspicion, 0.0), n_neighbors, max_share)
+        keep = ~evident | (suspicion <= threshold)
+        kind[suspicion > _SUSPECT] = "suspect without evidence"
+        kind[evident] = "suspect kept by the limit"
         kind[~keep] = "suspected anomaly"
-        kind[keep & (suspicion > _SUSPECT)] = "suspect kept by the limit"
+        guards.extend(sentences)
         if held:
             guards.append(f"{held} more suspected rows stay: no more than the limit may go on suspicion")
     if max_rows is not None and keep.sum() > max_rows:
@@ -140,30 +148,11 @@ def stored_precision(X: Floats) -> Floats:
     return np.ascontiguousarray(narrow if held else X)
 
 
-def _suspicion(X: Floats, n_neighbors: int, metric: Metric | ForeignMetric, rng: np.random.RandomState) -> Floats:
-    """Local outlier factor (n_rows,) of every row against the core of the table; 0 for the core itself."""
-    n_rows = len(X)
-    sample = np.arange(n_rows) if n_rows <= _SAMPLE else np.sort(rng.choice(n_rows, _SAMPLE, replace=False))
-    own = np.full(n_rows, -1, dtype=np.int64)
-    own[sample] = np.arange(len(sample))
-    far = min(max(n_neighbors, len(sample) // 10), len(sample) - 1)
-    distances = metric.kth_distances(X, X[sample], own, far)
-    core = np.zeros(n_rows, dtype=bool)
-    core[np.argsort(distances, kind="stable")[: int(_CORE_SHARE * n_rows)]] = True
-    centre = X[sample[core[sample]]]
-    if len(centre) < 2:
-        return np.zeros(n_rows)
-    reference, _ = metric.references(np.ascontiguousarray(centre), n_neighbors)
-    suspicion = np.zeros(n_rows)
-    suspicion[~core] = -reference.scores(np.ascontiguousarray(X[~core]))
-    return suspicion
-
-
 def _threshold(suspicion: Floats, n_neighbors: int, max_share: float | None) -> tuple[float, int]:
     """Suspicion above which rows go, and the number of suspects that the limit holds back."""
     n_rows = len(suspicion)
     if max_share is None:
-        max_share = max(0.0, 2.0 * (_BELIEVED_SHARE - n_neighbors / n_rows))
+        max_share = max(0.0, 2.0 * (_LIMIT_SHARE - n_neighbors / n_rows))
     allowed = int(max_share * n_rows)
     n_suspects = int((suspicion > _SUSPECT).sum())
     if n_suspects <= allowed:

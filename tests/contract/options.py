@@ -29,6 +29,17 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "prune_duplicates": [True, False], "max_rows": [100], "screen_above": [3], "guard": ["auto", None],
             "sentinels": [True, False], "random_state": _SHARED["random_state"],
         },
+        "PrunedAutoencoder": {
+            "hidden_layer_sizes": ["auto", "grow", (6, 2, 6), [5]], "activation": ["tanh", "relu"], "alpha": [1e-2],
+            "learning_rate_init": [1e-3], "max_iter": ["auto", 3], "n_iter_no_change": [2], "variance": [0.8],
+            "prune": [True, False], "prune_connections": [True, False], "fidelity": [0.9],
+            "prune_features": [True, False], **_SHARED,
+        },
+        "PrunedPredictor": {
+            "n_filters": [3], "taps": [2], "alpha": [1e-2], "learning_rate_init": [1e-3], "max_iter": [2],
+            "n_iter_no_change": [2], "prune": [True, False], "fidelity": [0.9], "prune_features": [True, False],
+            **_SHARED,
+        },
         "PrunedDetector": {"detector": [small_forest()], "pruner": [None, pruner(alpha=0.05)], **_SHARED},
         "PrunedIsolationForest": {
             "n_estimators": [3], "max_samples": ["auto", 64, 0.5], "max_features": [1.0, 2], "bootstrap": [False, True],
@@ -74,9 +85,10 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "time_column": [None, "when"],
         },
         "SeriesDetector": {
-            "detector": [None, small_forest()], "period": _PERIOD, "window": ["auto", 8],
+            "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],
             "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "time_column": [None, "when"],
-            **_SHARED,
+            "contamination": ["auto", "labels", 0.1, PUBLIC["AlarmBudget"](2), PUBLIC["FalseAlarmRate"](1)],
+            "random_state": _SHARED["random_state"],
         },
         "OnlineDecomposer": {
             "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],

@@ -44,10 +44,23 @@ ESTIMATORS = {
     if inspect.isclass(c) and issubclass(c, BaseEstimator) and n not in STUDENTS | GUARDS
 }
 FUNCTIONS = {"decompose", "find_periods", "clean_many", "detect_many", "distill", "pareto_front"}
-RECORDS = {"AlertPolicy", "Decomposition", "ParetoFront", "Period", "PruningReport", "Reading"}
+RECORDS = {
+    "AlarmBudget",
+    "AlertPolicy",
+    "Decomposition",
+    "FalseAlarmRate",
+    "ParetoFront",
+    "Period",
+    "PruningReport",
+    "Reading",
+    "ThresholdReport",
+}
 STREAMS = {"OnlineDecomposer", "StreamMonitor"}
 FLEET_STREAMS = {"FleetMonitor", "OnlineFleet"}
-TABLE_DETECTORS = {"PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM"}
+TABLE_DETECTORS = {
+    "PrunedAutoencoder", "PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM",
+}  # fmt: skip
+ROWS_IN_ORDER = {"PrunedPredictor"}  # tables whose rows are times
 TABLE_SELECTORS = {"FeaturePruner"}
 ROW_SELECTORS = {"RowPruner"}
 WORD_SELECTORS = {"WordPruner"}
@@ -57,7 +70,7 @@ SERIES_CLEANERS = {"SeriesCleaner"}
 SERIES_DETECTORS = {"SeriesDetector"}
 GROUPS = [
     FUNCTIONS, RECORDS, STREAMS, TABLE_DETECTORS, TABLE_SELECTORS, ROW_SELECTORS, SERIES_PRUNERS, SERIES_CLEANERS,
-    SERIES_DETECTORS, STUDENTS, GUARDS, FLEET_STREAMS, WORD_SELECTORS, LOG_DETECTORS,
+    SERIES_DETECTORS, STUDENTS, GUARDS, FLEET_STREAMS, WORD_SELECTORS, LOG_DETECTORS, ROWS_IN_ORDER,
 ]  # fmt: skip
 
 
@@ -71,6 +84,12 @@ def build(name: str, **parameters: Any) -> Any:
         parameters.setdefault("detector", small_forest())
     if name == "PrunedIsolationForest":
         parameters.setdefault("n_estimators", 10)
+    if name == "PrunedAutoencoder":
+        parameters.setdefault("hidden_layer_sizes", (12, 4, 12))
+        parameters.setdefault("max_iter", 8)
+    if name == "PrunedPredictor":
+        parameters.setdefault("n_filters", 4)
+        parameters.setdefault("max_iter", 3)
     if name == "SeriesDetector":
         parameters.setdefault("detector", PUBLIC["PrunedIsolationForest"](n_estimators=5, random_state=0))
     if "random_state" in inspect.signature(ESTIMATORS[name]).parameters:
@@ -81,6 +100,7 @@ def build(name: str, **parameters: Any) -> Any:
 def by_hand(name: str) -> Any:
     """The engine that a table detector wraps, as its user would build it."""
     return {
+        "PrunedAutoencoder": lambda: build("PrunedAutoencoder", prune_features=False),
         "PrunedDetector": small_forest,
         "PrunedIsolationForest": small_forest,
         "PrunedLOF": lambda: LocalOutlierFactor(novelty=True),

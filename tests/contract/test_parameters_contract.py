@@ -19,6 +19,7 @@ from contract.subjects import (
     LOG_DETECTORS,
     PUBLIC,
     ROW_SELECTORS,
+    ROWS_IN_ORDER,
     SERIES_CLEANERS,
     SERIES_DETECTORS,
     SERIES_PRUNERS,
@@ -36,7 +37,7 @@ from detectors.exceptions import InvalidParameterError
 
 CLASSES = sorted(set(ESTIMATORS) | STREAMS | FLEET_STREAMS | GUARDS)
 OPTIONS = options()
-TABLES = TABLE_DETECTORS | TABLE_SELECTORS | ROW_SELECTORS
+TABLES = TABLE_DETECTORS | TABLE_SELECTORS | ROW_SELECTORS | ROWS_IN_ORDER
 SERIES = SERIES_PRUNERS | SERIES_CLEANERS | SERIES_DETECTORS
 CASES = [(c, p, v) for c in CLASSES for p, values in OPTIONS.get(c, {}).items() for v in values]
 BESIDE = {  # values that make sense beside another one only

@@ -17,7 +17,7 @@ import pytest
 import tsprune
 from tsprune.cli import main
 
-COMMANDS = ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report", "warmup"]
+COMMANDS = ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "logs", "report", "warmup"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -55,7 +55,7 @@ def test_help_lists_every_command_and_imports_none(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report", "warmup"]
+    "name", ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "logs", "report", "warmup"]
 )
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], name: str) -> None:
     status, out, _ = run(capsys, name, "--help")

@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from contract.refused_labels import refused_labels
 from scipy import sparse
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
@@ -44,7 +45,7 @@ def expected_failures(estimator) -> dict[str, str]:
     if isinstance(estimator.detector, LocalOutlierFactor):
         kinds = ("pandas_series", "not_an_array", "list", "shape", "not_overwritten")
         reasons |= {f"check_sample_weights_{kind}": NO_WEIGHTED_ENGINE for kind in kinds}
-    return reasons
+    return reasons | refused_labels(estimator)
 
 
 @parametrize_with_checks(

@@ -70,6 +70,10 @@ def engine_offset(engine: Any) -> float | None:
     if getattr(engine, "score_samples", None) is None:
         return 0.0  # scores come from decision_function, whose threshold is 0
     offset = getattr(engine, "offset_", None)
+    if offset is None:  # a pipeline scores by its last step, a search by its best estimator
+        steps = getattr(engine, "steps", None)
+        inner = steps[-1][1] if steps else getattr(engine, "best_estimator_", None)
+        return None if inner is None else engine_offset(inner)
     return None if offset is None else float(np.asarray(offset).ravel()[0])
 
 

@@ -120,6 +120,15 @@ def test_pyod_checks_columns_too() -> None:
         model.score_samples(frame[list("abcdefg")])
 
 
+def test_a_pipeline_keeps_the_threshold_of_its_last_step() -> None:
+    X = table(2000)
+    pipeline = make_pipeline(StandardScaler(), OneClassSVM(nu=0.02))
+    model = PrunedDetector(pipeline, pruner=VarianceThreshold()).fit(X)
+    alone = pipeline.fit(X)
+    np.testing.assert_array_equal(model.predict(X), alone.predict(X))
+    assert 0.01 < (model.predict(X) == -1).mean() < 0.03
+
+
 def test_contamination_sets_the_share_of_outliers() -> None:
     X = table()
     model = PrunedDetector(ENGINES["IsolationForest"](), contamination=0.08).fit(X)

@@ -26,7 +26,7 @@ _TRIAL_TREES = 100
 _FOLDS = 10  # at most: parts of the labelled anomalies that are left out in turn
 _LEVEL = 0.02  # probability of using a head on labels or a reference that are noise
 _ON_LABELS, _ON_REFERENCE = 0.9, 0.7  # weight of the head beside the detector's rank
-_LEAST_LEAF = 5  # rows in a leaf of a head on a reference: the other rows are mostly normal as well
+_LEAST_LEAF = 5  # rows in a leaf where rows of unknown kind stand for one of the two classes
 _FALSE_ALARMS = 0.05  # of the reference
 _FEWEST = 3  # anomalies, and known normal rows, below which nothing can be validated
 
@@ -163,12 +163,13 @@ def head_on_labels(
     plain = np.flatnonzero(normal) if normal.any() else unknown
     if len(known) < _FEWEST or len(plain) < _FEWEST:
         return None, HeadTrial(1.0, math.nan, math.nan, False)
+    leaf = 1 if normal.any() else _LEAST_LEAF
     n_folds = min(_FOLDS, len(known), len(plain))
     ahead, before = np.empty(len(known)), np.empty(len(known))
     background = 0
     for fold in range(n_folds):
         left, spared = np.arange(len(known)) % n_folds == fold, np.arange(len(plain)) % n_folds == fold
-        model = _trees(_TRIAL_TREES, 1, seed + fold)
+        model = _trees(_TRIAL_TREES, leaf, seed + fold)
         rows = np.append(known[~left], plain[~spared])
         model.fit(table[rows], np.arange(len(rows)) < (~left).sum())
         others = np.append(unknown, plain[spared]) if normal.any() else plain[spared]
@@ -182,7 +183,7 @@ def head_on_labels(
     if not used:
         return None, trial
     rows = np.append(known, plain)
-    model = _trees(_TREES, 1, seed).fit(table[rows], np.arange(len(rows)) < len(known))
+    model = _trees(_TREES, leaf, seed).fit(table[rows], np.arange(len(rows)) < len(known))
     return _flattened(model, detector, _ON_LABELS, -0.5), trial
 
 

@@ -19,7 +19,8 @@ rng = np.random.default_rng(0)
 phase = rng.uniform(0, 2 * np.pi, size=(2000, 1))
 X = np.hstack([np.cos(phase), np.sin(phase), np.cos(2 * phase)]) + 0.05 * rng.normal(size=(2000, 3))
 rows = torch.tensor(X, dtype=torch.float32)
-model = nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 2), nn.ReLU(), nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 3))
+encoder = nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 2), nn.ReLU())
+model = nn.Sequential(encoder, nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 3))
 optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
 for _ in range(500):
     optimiser.zero_grad()
@@ -33,7 +34,7 @@ print(f"parameters: {sum(p.numel() for p in model.parameters())} -> {pruned.n_pa
 parts = []
 for weights, bias, activation in pruned.to_layers():
     layer = nn.Linear(*weights.shape)
-    layer.load_state_dict({"weight": torch.tensor(weights.T), "bias": torch.tensor(bias)})
+    layer.load_state_dict({"weight": torch.tensor(weights.T.copy()), "bias": torch.tensor(bias)})
     parts += [layer, nn.ReLU()] if activation == "relu" else [layer]
 small = nn.Sequential(*parts)
 with torch.no_grad():

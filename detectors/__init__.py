@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from detectors.one_class_svm import PrunedOneClassSVM
     from detectors.report import PruningReport
     from detectors.tradeoffs import DistilledDetector, ParetoFront, distill, pareto_front
+    from detectors.words import WordPruner
     from detectors.wrappers import PrunedDetector
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "PrunedPredictor",
     "PruningReport",
     "RowPruner",
+    "WordPruner",
     "distill",
     "pareto_front",
 ]
@@ -51,6 +53,7 @@ _HOME = {
     "PrunedPredictor": "detectors.networks",
     "PruningReport": "detectors.report",
     "RowPruner": "detectors.lof",
+    "WordPruner": "detectors.words",
     "distill": "detectors.tradeoffs",
     "pareto_front": "detectors.tradeoffs",
 }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tsprune.decomposition import Decomposition, decompose
     from tsprune.detection import SeriesDetector
     from tsprune.fleet import clean_many, detect_many
+    from tsprune.logs import LogDetector
     from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
     from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, Reading, StreamMonitor
@@ -37,6 +38,7 @@ __all__ = [
     "ComponentPruner",
     "Decomposition",
     "FleetMonitor",
+    "LogDetector",
     "NoisePruner",
     "OnlineDecomposer",
     "OnlineFleet",
@@ -59,6 +61,7 @@ _HOME = {
     "ComponentPruner": "tsprune.pruners",
     "Decomposition": "tsprune.decomposition",
     "FleetMonitor": "tsprune.streaming.monitor",
+    "LogDetector": "tsprune.logs",
     "NoisePruner": "tsprune.pruners",
     "OnlineDecomposer": "tsprune.streaming.online",
     "OnlineFleet": "tsprune.streaming.online",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,14 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "weight_features": [True, False], "prune_support_vectors": [True, False],
             "vector_fidelity": [0.99], "max_fit_rows": [None, 100], **_SHARED,
         },
+        "WordPruner": {
+            "alpha": [0.05], "copies": ["thin", "join", "keep"], "random_state": _SHARED["random_state"],
+        },
+        "LogDetector": {
+            "by": [None, r"session=(s\d+)", re.compile(r"s\d+")], "window": [None, "5min"], "prune": [True, False],
+            "reference": [None, "2024-01-01T01:00:00", [True] * 60 + [False] * 60],
+            "random_state": _SHARED["random_state"],
+        },
         "RowPruner": {
             "n_neighbors": [5], "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev",
                        "canberra", _largest_gap],
@@ -73,6 +82,7 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "SeriesCleaner": {
             "period": _PERIOD, "level_shift": ["repair", "keep", "report"], "lower": [None, -10.0],
             "upper": [None, 99.0], "duplicates": ["error", "mean", "first", "last"], "causal": [False, True],
+            "time_column": [None, "when"],
         },
         "SeriesDetector": {
             "detector": [None, small_forest()], "period": _PERIOD, "window": ["auto", 8],
@@ -82,6 +92,12 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "OnlineDecomposer": {
             "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],
         },
+        "FleetMonitor": {"n_series": [2], "memory": [50], "episode": [5]},
+        "OnlineFleet": {
+            "n_series": [2], "period": [None, 12, [12, 0]], "shift_window": ["auto", 0], "level_window": ["auto", 50],
+            "season_memory": [5],
+        },
+        "OverPruningGuard": {"max_removed": [0.5], "level": [0.05], "n_subsamples": [0, 2]},
         "StreamMonitor": {
             "alerts": [None], "horizon": [500], "episode": ["auto", 5], "season": ["auto", None],
             "time_zone": [None, "Europe/Berlin"], "counters": [(), ("s0",)], "new_metrics": ["refuse", "adopt"],

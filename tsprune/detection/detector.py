@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from detectors import PrunedDetector, PrunedIsolationForest
@@ -37,9 +37,8 @@ from tsprune.detection.scores import smooth_scores, smoothing_widths
 from tsprune.detection.seasonal_profile import SeasonalProfiles
 from tsprune.detection.thresholds import PeaksOverThreshold
 from tsprune.detection.window_energy import WindowEnergy
-from tsprune.exceptions import InvalidSeriesError, TimeIndexError
-from tsprune.series.time_grid import TimeGrid
-from tsprune.series.validation import SeriesInput, read_series
+from tsprune.exceptions import InvalidSeriesError
+from tsprune.series.estimator import SeriesEstimator
 
 __all__ = ["SeriesDetector"]
 
@@ -52,7 +51,7 @@ _DETECTOR_WEIGHT = 1 / 3  # against the mean of the energies
 _FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
-class SeriesDetector(OutlierMixin, BaseEstimator):
+class SeriesDetector(OutlierMixin, SeriesEstimator):
     """Detect anomalies in one series or several that are judged jointly.
 
     The chain: confirmed seasons are removed; every time point becomes a row of features of several scales (level,
@@ -124,6 +123,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
     ((24,), True)
     """
 
+    _is_placed_strictly: ClassVar[bool] = False  # windows count rows, whatever their times
     _parameters: ClassVar[Rules] = {
         "detector": either(nothing(), has_methods("fit")),
         "period": either(choice("auto"), nothing(), integer(2), sequence_of(integer(2))),
@@ -181,24 +181,15 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             If the series or its times cannot be used.
         """
         check_parameters(self, self._parameters)
-        series = self._read(X, time, fitting=True)
-        if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
-            raise InvalidSeriesError(
-                "y is not used by SeriesDetector, got X and y that are both one-dimensional; if X are times, call "
-                "fit(values, time=times), else fit(X)."
-            )
+        series = self._read(X, time, reset=True)
         if series.n_timepoints < _MIN_TIMEPOINTS:
             raise InvalidSeriesError(
                 f"X must have at least {_MIN_TIMEPOINTS} time points, got {series.n_timepoints} "
                 f"(n_samples = {series.n_timepoints}); pass a longer series."
             )
-        self.n_features_in_ = series.n_series
         self.series_names_ = list(series.names)
-        self._grid = TimeGrid.of(series)
-        self._fitted = series.values
-        self._is_timed = series.time is not None
-        position = self._place(series)
-        self._position = position
+        self._begin(series, y, self.period)
+        position = self._rows
         # exact powers of two, so that squares of very large or small values neither overflow nor vanish
         self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
         values = series.values / self._unit
@@ -236,7 +227,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         TimeIndexError
             If times are earlier than the fitted ones, of another kind, or missing where values differ.
         """
-        rows, fitted, n_context = self._rows(X, time)
+        rows, fitted, n_context = self._features(X, time)
         return -smooth_scores(self._evidence(rows, fitted), self.smoothing_)[n_context:]
 
     def decision_function(self, X: Any, *, time: Any = None) -> Floats:
@@ -263,82 +254,28 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         DataFrame of shape (n_timepoints, n_series), for a single series (n_timepoints, n_embedded_features)
             Non-negative; larger = more responsible.
         """
-        rows, _, n_context = self._rows(X, time)
-        index = self._read(X, time).time_index()
+        rows, _, n_context = self._features(X, time)
+        index = self._read(X, time, reset=False).time_index()
         names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
         parts = self._responsibility.of(rows)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
 
-    def __sklearn_tags__(self) -> Any:
-        """Tags: NaN is a missing value."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
     # ------------------------------------------------------------------------------------------------ private
 
-    def _read(self, X: Any, time: Any, *, fitting: bool = False) -> SeriesInput:
-        """Read a series; the time column counts where the frame has it, and in fitting it must."""
-        column = self.time_column if fitting or self.time_column in getattr(X, "columns", ()) else None
-        return read_series(X, time=time, time_column=column, allow_empty_columns=not fitting, name="X")
-
-    def _place(self, series: SeriesInput) -> Integers:
-        """Positions (n_timepoints,) of the rows on the fitted grid."""
-        if series.time is None:
-            return np.arange(series.n_timepoints, dtype=np.int64)
-        if series.is_stamped != self._grid.is_stamped:
-            raise TimeIndexError(
-                f"times must be of the kind that was fitted ({'stamps' if self._grid.is_stamped else 'integers'}), "
-                f"got {'stamps' if series.is_stamped else 'integers'}; pass `time=`."
-            )
-        step = self._grid.step
-        position = np.floor_divide(2 * (series.time - self._grid.start) + step, 2 * step)
-        if position[0] < 0:
-            raise TimeIndexError(
-                f"times must not be earlier than the first fitted one, got {series.time_index()[0]}; "
-                "fit on a span that begins no later."
-            )
-        return np.asarray(position, dtype=np.int64)
-
-    def _rows(self, X: Any, time: Any) -> tuple[Floats, Integers, int]:
+    def _features(self, X: Any, time: Any) -> tuple[Floats, Integers, int]:
         """Features (n_context + n_timepoints, n_features), which fitted row each is, and the rows of context."""
         check_is_fitted(self)
-        series = self._read(X, time)
-        if series.n_series != self.n_features_in_:
-            raise InvalidSeriesError(
-                f"X has {series.n_series} features, but SeriesDetector is expecting {self.n_features_in_} features as "
-                "input, the columns that were fitted. "
-                f"Reshape your data to (n_timepoints, {self.n_features_in_})."
-            )
-        if series.has_named_columns and self.n_features_in_ > 1 and list(series.names) != self.series_names_:
-            raise InvalidSeriesError(
-                f"columns of X must be those that were fitted, in their order: {self.series_names_[:5]}, "
-                f"got {list(series.names)[:5]}."
-            )
-        if series.time is None:
-            self._check_same(series.values)
-        position = self._place(series)
+        series = self._read(X, time, reset=False)
+        position, fitted = self._locate(series)
+        if series.timeline is None:
+            self._require_fitted_values(series, fitted)
         with np.errstate(over="ignore"):  # the embedding cuts what is infinitely far from training
             values = self.seasons_.remove(series.values / self._unit, position)
-        n_context = self._context.shape[0] if position[0] == self._position[-1] + 1 else 0
-        fitted = np.minimum(np.searchsorted(self._position, position), self._position.size - 1)
-        fitted[self._position[fitted] != position] = -1
+        n_context = self._context.shape[0] if self._comes_next(series, position, fitted) else 0
         if n_context:
             values = np.vstack((self._context, values))
-            fitted = np.concatenate((np.arange(self._position.size)[-n_context:], fitted))
+            fitted = np.concatenate((np.arange(self._rows.size)[-n_context:], fitted))
         return self.embedding_.transform(values), fitted, n_context
-
-    def _check_same(self, values: Floats) -> None:
-        """Raise unless rows without times (n_timepoints, n_series) repeat the fitted ones where both exist."""
-        n = min(values.shape[0], self._fitted.shape[0])
-        differ = ~((values[:n] == self._fitted[:n]) | (np.isnan(values[:n]) & np.isnan(self._fitted[:n])))
-        if differ.any():
-            row = int(np.flatnonzero(differ.any(axis=1))[0])
-            raise TimeIndexError(
-                f"rows without times count from the first fitted one, but row {row} differs from the fitted row {row}; "
-                f"pass `time=` (rows right after the fitted ones: time=np.arange({self._fitted.shape[0]}, "
-                f"{self._fitted.shape[0]} + n))."
-            )
 
     def _fit_detector(self, rows: Floats) -> Floats:
         """Fit detector and energy on features (n_timepoints, n_features); return their evidence (n_timepoints,)."""

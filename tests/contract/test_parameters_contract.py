@@ -66,6 +66,8 @@ def learn(name: str, learner: Any) -> Any:
         return PUBLIC["FeaturePruner"](guard=learner, random_state=0).fit(table(120))
     if name == "OnlineDecomposer":
         return learner.update_many(series(120))
+    if getattr(learner, "contamination", None) == "labels":
+        return learner.fit(series(120), np.repeat([1, -1, 0], [60, 1, 59]))
     if getattr(learner, "time_column", None) == "when":
         return learner.fit(frame().reset_index(names="when"))
     return learner.fit(series(120))

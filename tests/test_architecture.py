@@ -83,6 +83,18 @@ def test_kernels_import_numpy_numba_and_kernels_only(module: str) -> None:
     assert not wrong, f"{module} imports {wrong}"
 
 
+LEAF = "detectors.kernels.leaf"  # an entry point of its own
+
+
+@pytest.mark.parametrize("module", sorted(m for m in SOURCES if m not in (COMPILATION, LEAF)))
+def test_kernels_are_compiled_by_the_cache_of_content(module: str) -> None:
+    """A kernel of `numba.njit(cache=True)` does not start on a read-only disk, and does not notice changed callees."""
+    wrong = {node.attr for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)
+             and ast.unparse(node) in ("numba.njit", "numba.jit", "numba.vectorize", "numba.guvectorize")}  # fmt: skip
+    wrong |= imports(TREES[module]) & {"numba.njit", "numba.jit", "numba.vectorize", "numba.guvectorize"}
+    assert not wrong, f"{module} uses numba's {wrong}; use detectors.kernels.compilation.njit"
+
+
 def test_no_cycles() -> None:
     """Imports inside functions count, a hidden lazy cycle is a cycle; the package doors only map names."""
     doors = set(PACKAGES)

@@ -103,23 +103,30 @@ def _is_ours(folder: Path) -> bool:
 
 def _cache_of(function: Callable[..., Any]) -> Any:
     """The cache of one function; one that keeps nothing where nothing can be read or written."""
-    source = Path(function.__code__.co_filename)
-    folder, writable = _folder_of(_key(source))
-    if folder is None:
-        return _NoCache(function)
-    return _ContentCache(function, folder, writable)
+    found: Any = _NoCache(function)
+    try:
+        places = _folders_of(_key(Path(function.__code__.co_filename)))
+    except OSError:  # sources that are not files: an archive, a frozen program
+        return found
+    for folder, writable in reversed(places):
+        found = _ContentCache(function, folder, writable, found)
+    return found
 
 
 @cache
-def _folder_of(key: str) -> tuple[str | None, bool]:
-    """The folder for the machine code of one set of sources, and whether it may be written."""
+def _folders_of(key: str) -> tuple[tuple[str, bool], ...]:
+    """The folders for the machine code of one set of sources, in the order they are asked, and whether to write there.
+
+    Machine code beside the package may be of another model of CPU: the user's own folder stands behind it.
+    """
     shipped = SHIPPED / key
     if os.environ.get(BESIDE_PACKAGE):
-        return str(shipped), True
-    if shipped.is_dir() and _is_ours_or_the_package(shipped) and not os.environ.get("TSPRUNE_CACHE_DIR"):
-        return str(shipped), os.access(shipped, os.W_OK)
+        return ((str(shipped), True),)
     root = cache_folder()
-    return (None, False) if root is None else (str(root / key), True)
+    own = () if root is None else ((str(root / key), True),)
+    if shipped.is_dir() and _is_ours_or_the_package(shipped) and not os.environ.get("TSPRUNE_CACHE_DIR"):
+        return ((str(shipped), False), *own)
+    return own
 
 
 def _is_ours_or_the_package(folder: Path) -> bool:
@@ -212,26 +219,35 @@ class _NoCache(caching.NullCache):
 
 
 class _ContentCache(caching.FunctionCache):
-    """A cache by content that never fails: what cannot be kept is compiled again."""
+    """A cache by content that never fails: what cannot be kept is compiled again.
 
-    def __init__(self, function: Callable[..., Any], folder: str, writable: bool) -> None:
-        self._folder, self._writable = folder, writable
+    What it does not hold is asked of the cache `behind`, which also keeps what this one may not write.
+    """
+
+    def __init__(self, function: Callable[..., Any], folder: str, writable: bool, behind: Any) -> None:
+        self._folder, self._writable, self._behind = folder, writable, behind
         self._impl_class = lambda f: _Implementation(f, folder)
         super().__init__(function)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # a file that was cut off, or of a build of numba that reads another form
-            return None
+        with suppress(Exception):  # a file that was cut off, or of a build of numba that reads another form
+            found = super().load_overload(sig, target_context)
+            if found is not None:
+                return found
+        return self._behind.load_overload(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        _tell(self._py_func)
         if not self._writable:
+            self._behind.save_overload(sig, data)
             return
+        _tell(self._py_func)
         try:
-            if not Path(self._folder).is_dir():
-                _make_room(Path(self._folder).parent)
+            folder = Path(self._folder)
+            if not folder.is_dir():
+                _make_room(folder.parent)
+                folder.mkdir(parents=True, exist_ok=True)
+                if hasattr(os, "geteuid"):  # whatever the umask: nobody else writes here
+                    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
             super().save_overload(sig, data)
         except Exception:  # no room, or an index that cannot be read: kept next time
             self._writable = False

@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -14,6 +16,7 @@ import pandas as pd
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from detectors.exceptions import InvalidParameterError
 from detectors.kernels import compilation
 from tsprune.commands.options import Json, console, finish
 
@@ -35,6 +38,7 @@ def warmup(
 ) -> None:
     """Compile all kernels now, so that the first result comes at once."""
     if into_package:
+        _check_writable(compilation.SHIPPED)
         os.environ[compilation.BESIDE_PACKAGE] = "1"
     workers = jobs or os.cpu_count() or 1
     n_compiled = 0
@@ -52,6 +56,17 @@ def warmup(
         if folder is None:
             console.print("nothing could be kept: no folder that only this user can write; set TSPRUNE_CACHE_DIR")
     finish({"compiled": n_compiled, "folder": folder and str(folder)}, as_json=json, output=None, report=None)
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse to compile for a folder that cannot be written."""
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise InvalidParameterError(
+            f"--into-package must be able to write the folder of the package, {folder}; run it as the user who "
+            "installed the package (in a Dockerfile: before USER), or without --into-package"
+        )
 
 
 def _compile(name: str) -> int:

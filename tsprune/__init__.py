@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tsprune.fleet import clean_many, detect_many
     from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
-    from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, Reading, StreamMonitor
+    from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, MetricPolicy, Reading, StreamMonitor
     from tsprune.streaming.online import OnlineDecomposer, OnlineFleet
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "ComponentPruner",
     "Decomposition",
     "FleetMonitor",
+    "MetricPolicy",
     "NoisePruner",
     "OnlineDecomposer",
     "OnlineFleet",
@@ -56,6 +57,7 @@ __all__ = [
 
 _HOME = {
     "AlertPolicy": "tsprune.streaming.monitor",
+    "MetricPolicy": "tsprune.streaming.monitor",
     "ComponentPruner": "tsprune.pruners",
     "Decomposition": "tsprune.decomposition",
     "FleetMonitor": "tsprune.streaming.monitor",

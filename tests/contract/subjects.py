@@ -44,7 +44,7 @@ ESTIMATORS = {
     if inspect.isclass(c) and issubclass(c, BaseEstimator) and n not in STUDENTS | GUARDS
 }
 FUNCTIONS = {"decompose", "find_periods", "clean_many", "detect_many", "distill", "pareto_front"}
-RECORDS = {"AlertPolicy", "Decomposition", "ParetoFront", "Period", "PruningReport", "Reading"}
+RECORDS = {"AlertPolicy", "Decomposition", "MetricPolicy", "ParetoFront", "Period", "PruningReport", "Reading"}
 STREAMS = {"OnlineDecomposer", "StreamMonitor"}
 FLEET_STREAMS = {"FleetMonitor", "OnlineFleet"}
 TABLE_DETECTORS = {"PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.periods.cycle import exact_length, line_loss, season_of
+from tsprune.periods.cycle import exact_length, explained_share, season_of
 from tsprune.periods.kernels.periodogram import comb_scores, log_gamma_tail
 from tsprune.periods.spectrum import Whitened
 
@@ -27,10 +27,11 @@ _PEAKS = 24  # of the spectrum, tried as fundamentals of cycles that are no whol
 _SHORTEST_FRACTION = 5.0  # rows: of shorter cycles a fraction is none
 _FRACTION = 6.0  # log odds by which a fraction has to be better than the best whole number
 _SIMPLER = 0.97  # of the score: with half the harmonics, a line between whole numbers is what a long comb has caught
+_AS_GOOD = 0.8  # of what the best fraction explains: enough for a season of the calendar, or a whole number of rows
 _MANY_CYCLES = 5  # with fewer, each one less asks for ten times the significance
+_LARGEST_TURN = 0.125  # of a cycle, by which its phase may be off at the end of the series
 _TWICE = 3  # a period that holds another one this often replaces it; a week holds the day beside it
 _CALENDAR = 0.02  # a season of the calendar is taken instead of a length this near
-_CALENDAR_LOSS = 6.0  # log odds at most by which the calendar may be worse
 _CALENDAR_CYCLES = 2  # that day and week have to be seen
 _CALENDAR_COST = math.log(1e4)  # for seasons of the calendar of fewer cycles than others need
 
@@ -100,7 +101,7 @@ def search(y: Floats, limits: Limits) -> list[Found]:
             break
         rest = rest - season
         removed.append(length)
-        here = Found(length, log_p, strength)
+        here = Found(_whole(length, n, limits.longest), log_p, strength)
         inside = [k for k, other in enumerate(found) if _holds(here.period, other.period)]
         if inside:  # twice a day, and the day: one season, of which the first half was found first
             first = found[inside[0]]
@@ -110,6 +111,15 @@ def search(y: Floats, limits: Limits) -> list[Found]:
         else:
             found.append(here)
     return found
+
+
+def _whole(length: float, n: int, longest: int) -> float:
+    """Return the length of the fewest cycles that are whole rows, as nearly as their phase needs over `n` rows."""
+    for k in range(1, max(1, int(longest / length)) + 1):
+        off = abs(k * length - round(k * length))
+        if off * n / (k * length) <= _LARGEST_TURN * length:
+            return k * length
+    return length
 
 
 def _holds(period: int, part: int) -> bool:
@@ -137,10 +147,13 @@ def _strongest(y: Floats, limits: Limits, removed: list[float]) -> tuple[float, 
     log_p = min(0.0, math.log(2.0 * n) - score)
     length, n_harmonics = _carrying_part(spectra, length, n_harmonics, limits.shortest)
     length = exact_length(spectra, length, n_harmonics)
-    for season in limits.calendar():
-        if 0.0 < abs(length / season - 1.0) <= _CALENDAR and season * 2 <= n:
-            loss = line_loss(spectra, season, n_harmonics) - line_loss(spectra, length, n_harmonics)
-            length = season if loss <= _CALENDAR_LOSS else length
+    if length != round(length):
+        most = explained_share(spectra, length, n_harmonics)
+        near = [season for season in limits.calendar() if abs(length / season - 1.0) <= _CALENDAR and 2 * season <= n]
+        for simpler in (*near, float(max(2, round(length)))):
+            if explained_share(spectra, simpler, n_harmonics) >= _AS_GOOD * most:
+                length = simpler
+                break
     length = length if length in limits.calendar() else min(length, limits.longest + 0.49)
     return length, log_p, n_harmonics
 

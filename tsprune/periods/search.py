@@ -26,10 +26,12 @@ _APART = 0.15  # two periods closer than this share are one broad line
 _PEAKS = 24  # of the spectrum, tried as fundamentals of cycles that are no whole number of rows
 _SHORTEST_FRACTION = 5.0  # rows: of shorter cycles a fraction is none
 _FRACTION = 6.0  # log odds by which a fraction has to be better than the best whole number
+_NEARLY = 0.4  # of the score of a fraction: the whole number next to it is taken
 _SIMPLER = 0.97  # of the score: with half the harmonics, a line between whole numbers is what a long comb has caught
-_AS_GOOD = 0.8  # of what the best fraction explains: enough for a season of the calendar, or a whole number of rows
+_AS_GOOD = 0.65  # of what the best fraction explains is enough for a season of the calendar, or a whole number of rows
 _MANY_CYCLES = 5  # with fewer, each one less asks for ten times the significance
 _LARGEST_TURN = 0.125  # of a cycle, by which its phase may be off at the end of the series
+_MOST_OF_REST = 0.5  # of the variance that a period left: a multiple that explains it is the season itself
 _TWICE = 3  # a period that holds another one this often replaces it; a week holds the day beside it
 _CALENDAR = 0.02  # a season of the calendar is taken instead of a length this near
 _CALENDAR_CYCLES = 2  # that day and week have to be seen
@@ -102,7 +104,8 @@ def search(y: Floats, limits: Limits) -> list[Found]:
         rest = rest - season
         removed.append(length)
         here = Found(_whole(length, n, limits.longest), log_p, strength)
-        inside = [k for k, other in enumerate(found) if _holds(here.period, other.period)]
+        whole = any(round(season) == here.period for season in limits.calendar()) or strength > _MOST_OF_REST
+        inside = [k for k, other in enumerate(found) if whole and _holds(here.period, other.period)]
         if inside:  # twice a day, and the day: one season, of which the first half was found first
             first = found[inside[0]]
             joined = 1.0 - (1.0 - first.strength) * (1.0 - strength)
@@ -178,6 +181,8 @@ def _best_candidate(spectra: Whitened, limits: Limits, removed: list[float], n: 
     for length in _peaks(spectra, limits):
         if not any(_is_known(length, round(other)) for other in removed):
             n_harmonics, score = _comb_score(spectra, length)
+            if _comb_score(spectra, float(round(length)))[1] >= _NEARLY * score:
+                continue  # the whole number next to it will do
             simpler = 2 * n_harmonics <= whole[1] and score > _SIMPLER * whole[2]
             if score > whole[2] + _FRACTION or simpler:
                 fractions.append((length, n_harmonics, score))

@@ -193,7 +193,9 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
         # exact powers of two, so that squares of very large or small values neither overflow nor vanish
         self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
         values = series.values / self._unit
-        self.seasons_ = SeasonalProfiles.fit(values, position, self.series_names_, self.period)
+        self.seasons_ = SeasonalProfiles.fit(
+            values, position, self.series_names_, self.period, self._grid.steps_per_day
+        )
         self.periods_ = self.seasons_.periods
         values = self.seasons_.remove(values, position)
         n = series.n_timepoints

@@ -106,7 +106,9 @@ class SeasonalProfiles:
     records: tuple[PruningRecord, ...]
 
     @classmethod
-    def fit(cls, values: Floats, position: Integers, names: Sequence[str], period: Any) -> SeasonalProfiles:
+    def fit(
+        cls, values: Floats, position: Integers, names: Sequence[str], period: Any, steps_per_day: float = 0.0
+    ) -> SeasonalProfiles:
         """Confirm the seasons of `values` (n_timepoints, n_series) at `position` (n_timepoints,).
 
         Parameters
@@ -115,6 +117,8 @@ class SeasonalProfiles:
         names : sequence of str
         period : "auto", None, int or sequence of int
             As in `SeriesDetector`.
+        steps_per_day : float, default=0.0
+            Rows a day, which tell the seasons of the calendar; 0 where days are unknown.
         """
         if period is None:
             return cls(((),) * values.shape[1], ())
@@ -123,7 +127,7 @@ class SeasonalProfiles:
         found, records = [], []
         for k, name in enumerate(names):
             rest, judged, profiles = values[:, k], unexplained[:, k], []
-            for length in _candidates(rest, position, period):
+            for length in _candidates(rest, position, period, steps_per_day):
                 profile, record = SeasonalProfile.fit(rest, position, length, name, unexplained=judged)
                 records.append(record)
                 if profile is not None:
@@ -149,18 +153,18 @@ class SeasonalProfiles:
         return rest
 
 
-def _candidates(column: Floats, position: Integers, period: Any) -> list[int]:
+def _candidates(column: Floats, position: Integers, period: Any, steps_per_day: float) -> list[int]:
     """Lengths to try on a column (n_timepoints,), increasing."""
     if period != "auto":
         return sorted(int(p) for p in np.atleast_1d(period))
-    from tsprune.periods.periods import find_periods
+    from tsprune.periods.periods import periods_on_grid
 
     span = int(position[-1]) + 1
     if span > _LONGEST_GRID * column.size:
         return []
     regular = np.full(span, np.nan)
     regular[position] = column
-    return sorted(int(p) for p in find_periods(regular))
+    return sorted(int(p) for p in periods_on_grid(regular, steps_per_day=steps_per_day))
 
 
 def _unexplained_by_others(values: Floats) -> Floats:

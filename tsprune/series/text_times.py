@@ -27,6 +27,7 @@ _TIME = re.compile(
     r" ?(?P<half>[AaPp]\.?[Mm]\.?)? ?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?$"
 )
 _ISO = re.compile(r"^\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:?\d{2})?.*)?)?|\d{4}T\d{2}.*)$")
+_HALF_DAY = re.compile(r"[AaPp]\.?[Mm]\.?$")
 _NUMERIC = re.compile(r"^(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})\.?$")
 _WEEKDAY = r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? "
 _NAMED = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%Y %b %d", "%Y %B %d", "%d %b %y", "%b %Y", "%B %Y", "%Y %b")
@@ -91,7 +92,7 @@ def parse_times(
         return pd.DatetimeIndex([])
     if text.str.fullmatch(r"[+-]?\d+(\.\d+)?").all() and not text.str.fullmatch(r"\d{4}\.\d{1,2}").all():
         index = _times_of_digits(text, where)
-    elif np.mean([_ISO.match(value) is not None for value in text.iloc[:: max(1, len(text) // 50)]]) >= 0.5:
+    elif not _HALF_DAY.search(text.iloc[0]) and np.mean([_ISO.match(value) is not None for value in text.iloc[:: max(1, len(text) // 50)]]) >= 0.5:
         index = _times_of_iso(text, where)
     else:
         index = _times_of_words(text, day_first, where)

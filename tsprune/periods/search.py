@@ -113,7 +113,23 @@ def search(y: Floats, limits: Limits) -> list[Found]:
             found = [other for k, other in enumerate(found) if k not in inside[1:]]
         else:
             found.append(here)
-    return found
+    return _with_day(found, y, limits)
+
+
+def _with_day(found: list[Found], y: Floats, limits: Limits) -> list[Found]:
+    """Return the periods found in `y` (n,), with the day before a week that hides it: the mean week holds the day."""
+    calendar = [round(season) for season in limits.calendar()[:2]]
+    periods = [f.period for f in found]
+    if len(calendar) < 2 or calendar[1] not in periods or calendar[0] in periods or calendar[1] != 7 * calendar[0]:
+        return found
+    day, at, spectra = float(calendar[0]), periods.index(calendar[1]), Whitened.of(y)
+    if spectra is None:
+        return found
+    n_harmonics, score = _comb_score(spectra, day)
+    log_p, strength = math.log(2.0 * len(y)) - score, season_of(y, day, n_harmonics)[1]
+    if log_p > limits.needed(day, len(y)) or strength < _STRENGTH_MIN:
+        return found
+    return [*found[:at], Found(day, log_p, strength), *found[at:]][: max(limits.most, at + 1)]
 
 
 def _whole(length: float, n: int, longest: int) -> float:

@@ -92,7 +92,7 @@ def parse_times(
         return pd.DatetimeIndex([])
     if text.str.fullmatch(r"[+-]?\d+(\.\d+)?").all() and not text.str.fullmatch(r"\d{4}\.\d{1,2}").all():
         index = _times_of_digits(text, where)
-    elif not _HALF_DAY.search(text.iloc[0]) and np.mean([_ISO.match(value) is not None for value in text.iloc[:: max(1, len(text) // 50)]]) >= 0.5:
+    elif _is_iso(text.iloc[:: max(1, len(text) // 50)]):
         index = _times_of_iso(text, where)
     else:
         index = _times_of_words(text, day_first, where)
@@ -106,6 +106,11 @@ def dates_of_integers(index: pd.Index) -> pd.DatetimeIndex | None:
         return None
     dates = pd.to_datetime(pd.Series(numbers).astype(str), format="%Y%m%d", errors="coerce")
     return None if dates.isna().any() else pd.DatetimeIndex(dates)
+
+
+def _is_iso(sample: Reading) -> bool:
+    """Tell whether at least half of a sample of cells (n,) look like ISO 8601."""
+    return float(np.mean([_ISO.match(cell) is not None and not _HALF_DAY.search(cell) for cell in sample])) >= 0.5
 
 
 def _as_text(value: Any) -> str:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PrunedLOF"]
 
+_FLOORED_OFFSET = -1.25  # (1.5 + 1) / (1 + 1): the floor is the distance that is usual
+
 Floats = NDArray[np.float64]
 
 
@@ -61,7 +63,8 @@ class PrunedLOF(CompiledDetector):
         Further arguments of the distance; with any, it is scikit-learn's.
     contamination : "auto" or float in (0, 0.5]
         Share of the fitted rows that are called outliers, by `predict` or, without `novelty`, by `fit_predict`;
-        "auto" puts the threshold at -1.5.
+        "auto" puts the threshold at -1.5, with `prune_rows` at -1.25: where a row is 1.5 times less dense than its
+        neighbours, the floor of the densities leaves 1.25.
     novelty : bool
         What `fit_predict` (and a share as `contamination`) takes the fitted rows for: True, new rows, so that it
         equals ``fit(X).predict(X)``; False, what they are, by `negative_outlier_factor_`, as scikit-learn's class
@@ -295,7 +298,7 @@ class PrunedLOF(CompiledDetector):
             return self.reference_.scores(rows, parallel=parallel)
 
     def _engine_offset(self) -> float | None:
-        return -1.5
+        return _FLOORED_OFFSET if self._derived else -1.5
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         r = self.reference_

@@ -17,6 +17,14 @@ from detectors.features.blocks import dependence_blocks, normality_log_p
 from detectors.features.duplicates import FEWEST_ROWS_OF_COPIES, duplicate_columns, true_copies
 from detectors.features.joint_relevance import joint_log_p
 from detectors.features.relevance import KURTOSIS_LIMIT, RankBasis, discoveries, pair_evidence, rank_basis
+from detectors.features.sparse_counts import (
+    LEAST_TOP_AGREEMENT,
+    column_roles,
+    is_sparse_counts,
+    state_surprise,
+    thinned_copies,
+    top_agreement,
+)
 from detectors.tables import quartiles, reach
 
 __all__ = ["INFORMED_KINDS", "INFORMED_LEVEL", "Decision", "decide"]
@@ -32,6 +40,7 @@ _EDGE_LEVEL = 0.01  # probability of any false edge between blocks, over all pai
 _GROWTH_ROUNDS = 3
 _LEAST_REMAINING = 0.1  # share of the dependent features that must lie in other blocks before a normal one may go
 _NORMALITY_ROWS = 1000  # more rows would reject normality for deviations that no detector can see
+_RARE = 0.05  # of the rows: a state of a sparse column that is rarer is evidence by itself
 _HARMFUL = 12.0  # normal scores (robust) beyond which an independent column tops every ranking
 
 
@@ -95,7 +104,7 @@ class Decision:
         if self.informed is not None:
             log_p[informed] = self.informed[informed]
         threshold[informed] = -math.log(INFORMED_LEVEL)
-        untested = np.isin(self.kinds, ("constant", "untested", "duplicate"))
+        untested = np.isin(self.kinds, ("constant", "untested", "duplicate", "template copy", "interchangeable"))
         log_p[untested] = np.nan
         threshold[untested] = np.nan
         threshold[copies] = 1.0
@@ -117,6 +126,9 @@ class Decision:
                 "constant": "never varies",
                 "untested": "varies too rarely for the rows that were drawn; without evidence it stays",
                 "duplicate": f"copy of {other} up to shift, scale and sign",
+                "template copy": f"comes and goes with {other}; half of such columns stay and keep the group's share",
+                "interchangeable": f"one of many values that come with {other}; which of them depends on nothing else",
+                "rare": "depends on no other feature, but its rarer state comes in few rows: evidence by itself",
                 "independent noise": f"depends on no other feature (smallest p = {p})",
                 "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
                 "no evidence against the reference": "other rows look like the reference here, unlike in other blocks",
@@ -163,7 +175,8 @@ def decide(
     kinds = np.full(n_features, "independent noise", dtype=object)
     kinds[constant] = "constant"
     partner = np.full(n_features, -1, dtype=np.int64)
-    if duplicates and whole.shape[0] >= FEWEST_ROWS_OF_COPIES:
+    counted = is_sparse_counts(whole)
+    if duplicates and not counted and whole.shape[0] >= FEWEST_ROWS_OF_COPIES:
         original = true_copies(duplicate_columns(X), whole) if len(X) < whole.shape[0] else duplicate_columns(X)
         copies = (original >= 0) & ~constant
         kinds[copies] = "duplicate"
@@ -201,7 +214,41 @@ def decide(
     elif guard is not None:
         _ask_guard(found, guard, X, basis, tested, alpha, normality_level, rng)
     _name_harmful(found, X)
+    if counted:
+        judge_counts(found, whole, constant, alpha, duplicates, rng)
     return found
+
+
+def judge_counts(
+    found: Decision, whole: Any, constant: Mask, alpha: float, copies: bool, rng: np.random.Generator
+) -> None:
+    """Correct a decision on sparse counts `whole` (n_all_rows, n_features), `constant` (n_features,) of which stay.
+
+    Rare columns come back: what is independent of all others is noise where it fills the rows, but where it is rare
+    it is evidence by itself. Interchangeable values go. Of near copies half of every group goes, so that the groups
+    keep their share of the columns; should the top of the ranking change by that, they come back.
+    """
+    share = np.asarray((whole != 0).sum(axis=0)).ravel() / whole.shape[0]
+    rare = ~constant & (np.minimum(share, 1.0 - share) < _RARE) & ~found.support
+    found.kinds[rare] = "rare"
+    found.support = found.support | rare
+    roles = column_roles(whole, alpha, rng)
+    values = (roles.place >= 0) & ~constant
+    found.kinds[values], found.partner[values] = "interchangeable", roles.place[values]
+    found.support = found.support & ~values
+    gone = thinned_copies(roles, found.support) if copies else np.zeros(len(values), dtype=bool)
+    weight = found.support.astype(np.float64)
+    before, after = state_surprise(whole, weight), state_surprise(whole, weight * ~gone)
+    agreement = top_agreement(before, after)
+    found.figures["top_agreement"] = round(agreement, 4)
+    found.kinds[gone], found.partner[gone] = "template copy", roles.original[gone]
+    found.support = found.support & ~gone
+    if agreement < LEAST_TOP_AGREEMENT:
+        found.keep(
+            gone,
+            f"guard top: without {int(gone.sum())} copies the most abnormal rows are found with an average precision "
+            f"of {agreement:.2f} only, {LEAST_TOP_AGREEMENT} is asked for; the copies came back",
+        )
 
 
 def _ask_guard(

@@ -102,6 +102,11 @@ class FeaturePruner(SentinelWatch, SelectorMixin, BaseEstimator):
         its correlation with the original. "harmful" is an independent feature whose own extremes would fill the top
         of a ranking; "untested" did not vary in the rows drawn.
 
+        Tables of sparse counts, such as words in documents, have three more kinds. "template copy" comes and goes
+        with another column; half of every group of copies stays, because the number of columns is what lets a rare
+        template count. "interchangeable" is one of many values of one place, such as a random folder in a path. "rare"
+        is an independent column whose rarer state comes in less than 5% of the rows; it stays.
+
     Raises
     ------
     InvalidParameterError

@@ -69,7 +69,9 @@ def read_decisions(report: PruningReport) -> tuple[list[Any], Mask, NDArray[Any]
             "fit a FeaturePruner on the table instead."
         )
     kinds = np.array([record.kind for record in report.records], dtype=object)
-    tested = ~np.isin(kinds, ("duplicate", "irrelevant block"))  # their statistics tell something else
+    tested = ~np.isin(
+        kinds, ("duplicate", "irrelevant block", "template copy", "interchangeable")
+    )  # their statistics tell something else
     statistics = np.array([record.statistic for record in report.records])
     return names, support, kinds, np.where(tested, np.nan_to_num(statistics, nan=0.0), 0.0)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PrunedLOF"]
 
-_FLOORED_OFFSET = -1.25  # (1.5 + 1) / (1 + 1): the floor is the distance that is usual
+_FLOORED_OFFSET = -1.3  # (1.5 r + f) / (r + f) for r = 1.5 f: outliers lie where distances exceed the usual one, f
 
 Floats = NDArray[np.float64]
 
@@ -63,8 +63,8 @@ class PrunedLOF(CompiledDetector):
         Further arguments of the distance; with any, it is scikit-learn's.
     contamination : "auto" or float in (0, 0.5]
         Share of the fitted rows that are called outliers, by `predict` or, without `novelty`, by `fit_predict`;
-        "auto" puts the threshold at -1.5, with `prune_rows` at -1.25: where a row is 1.5 times less dense than its
-        neighbours, the floor of the densities leaves 1.25.
+        "auto" puts the threshold at -1.5, with `prune_rows` at -1.3: where a row is 1.5 times less dense than its
+        neighbours, the floor of the densities leaves 1.3.
     novelty : bool
         What `fit_predict` (and a share as `contamination`) takes the fitted rows for: True, new rows, so that it
         equals ``fit(X).predict(X)``; False, what they are, by `negative_outlier_factor_`, as scikit-learn's class

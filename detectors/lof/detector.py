@@ -1,7 +1,7 @@
 """PrunedLOF: local outlier factor on the features that help, against the rows that do not mislead, compiled.
 
 Law: without pruning the scores are scikit-learn's to 1e-12; pruned rows leave the reference set and are scored as
-new rows. Lower = more abnormal, about -1 inside, -1.5 is the usual threshold.
+new rows. Lower = more abnormal, about -1 inside; the threshold is -1.3, or -1.5 without `prune_rows`.
 """
 
 from __future__ import annotations

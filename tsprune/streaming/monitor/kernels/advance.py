@@ -169,7 +169,7 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         energy, n_present = 0.0, 0
         best, surest = -1.0, 1.0  # strongest evidence that passes its gates, and its p-value
         alone, is_calm = 1.0, True  # the smallest p-value of a metric by itself
-        is_forced, joins = False, False
+        is_forced, joins, goes_on = False, False, False
         repruned, any_missing = integers[at.I_CHANGED] > 0, False
         integers[at.I_CHANGED] = 0
         for m in range(n_metrics):
@@ -211,6 +211,7 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
                 energy += min(deviation, _MOST_DEVIATION)
                 n_present += 1
             # the metric by itself
+            goes_on = goes_on or row[at.M_SINCE] > 0.0
             reasons = int(result[at.R_REASONS])
             found, p = _calibrated(
                 row, at.M_RANKS, row[at.M_HISTOGRAM : at.M_HISTOGRAM + HISTOGRAM_SIZE], evidence,
@@ -265,10 +266,9 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
             if together > evidence:
                 evidence, leading = together, behind % n_metrics
             new = max(new, together)
-        is_open = integers[at.I_OPEN] > 0
         row_p = rarity(joint, at.J_NEW_RANKS, new, memory)
         new = (1.0 - _RANK_WEIGHT) * new + _RANK_WEIGHT * strength(row_p)
-        found, p_value = _calibrated(joint, at.J_RANKS, histogram, evidence, is_open, params)
+        found, p_value = _calibrated(joint, at.J_RANKS, histogram, evidence, goes_on, params)
         if p_value <= rate and passed[leading]:
             best, surest = max(best, found), min(surest, p_value)
         if alone <= rate:  # a metric that is abnormal by itself is so in company

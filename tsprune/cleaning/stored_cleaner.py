@@ -129,7 +129,8 @@ def _index(times: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]) 
         return pd.TimedeltaIndex(ticks.astype("timedelta64[ns]")).as_unit(times["unit"])
     index: pd.DatetimeIndex = pd.DatetimeIndex(ticks.astype("datetime64[ns]"))
     if times["periods"] is not None:
-        return index.to_period(times["periods"])
+        spans: pd.Index = index.to_period(times["periods"])
+        return spans
     index = index.as_unit(times["unit"])
     zoned: pd.Index = index if times["zone"] is None else index.tz_localize("UTC").tz_convert(times["zone"])
     return zoned

@@ -24,7 +24,7 @@ _CALM_ROWS = 3  # that end an incident
 _TOGETHER = 12  # rows from the first alert on within which a metric that departs belongs to it
 _WORSE = 1.0  # strength by which a metric that joins must exceed what was alerted, to be alerted within those rows
 _FEW_PEAKS = 4  # incidents before the worst of them are told from the rest
-_SURE, _LASTS = 0.1, 3  # of the false-alarm rate, at which one row is enough for an alert; rows in a row that are, too
+_SURE, _LASTS = 0.07, 3  # of the false-alarm rate, at which one row is enough for an alert; rows in a row that are, too
 _ENOUGH = 2.0  # rows times the false-alarm rate, from which that holds
 _SPREAD = 0.5  # of the budget that a nearly empty bucket still gives
 
@@ -103,7 +103,7 @@ def decide(evidence: float, p_value: float, is_forced: bool, joins: bool, is_qui
         if integers[at.I_CALM] >= _CALM_ROWS:
             integers[at.I_OPEN] = 0
     may_speak = integers[at.I_PRIMING] == 0
-    rate = params[at.P_RATE]  # a tenth of it cannot be told from it before there are enough rows
+    rate = params[at.P_RATE]  # so small a part cannot be told from it before there are enough rows
     sure = _SURE * rate if integers[at.I_ROWS] * rate >= _ENOUGH else rate
     is_sure = p_value <= sure or integers[at.I_RUN] >= _LASTS
     wants = may_speak and evidence >= 0.0 and is_sure and integers[at.I_RUN] >= params[at.P_DURATION]

@@ -24,7 +24,7 @@ _CALM_ROWS = 3  # that end an incident
 _TOGETHER = 12  # rows from the first alert on within which a metric that departs belongs to it
 _WORSE = 1.0  # strength by which a metric that joins must exceed what was alerted, to be alerted within those rows
 _FEW_PEAKS = 4  # incidents before the worst of them are told from the rest
-_SURE, _LASTS = 0.07, 3  # of the false-alarm rate, at which one row is enough for an alert; rows in a row that are, too
+_SURE, _LASTS = 0.1, 3  # of the false-alarm rate, at which one row is enough for an alert; rows in a row that are, too
 _ENOUGH = 2.0  # rows times the false-alarm rate, from which that holds
 _SPREAD = 0.5  # of the budget that a nearly empty bucket still gives
 

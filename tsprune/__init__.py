@@ -25,18 +25,22 @@ if TYPE_CHECKING:
     from detectors.report import PruningReport
     from tsprune.cleaning import SeriesCleaner
     from tsprune.decomposition import Decomposition, decompose
-    from tsprune.detection import SeriesDetector
+    from tsprune.detection import AlarmBudget, FalseAlarmRate, SeriesDetector, ThresholdReport
     from tsprune.fleet import clean_many, detect_many
+    from tsprune.logs import LogDetector
     from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
     from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, MetricPolicy, Reading, StreamMonitor
     from tsprune.streaming.online import OnlineDecomposer, OnlineFleet
 
 __all__ = [
+    "AlarmBudget",
     "AlertPolicy",
     "ComponentPruner",
     "Decomposition",
+    "FalseAlarmRate",
     "FleetMonitor",
+    "LogDetector",
     "MetricPolicy",
     "NoisePruner",
     "OnlineDecomposer",
@@ -48,6 +52,7 @@ __all__ = [
     "SeriesCleaner",
     "SeriesDetector",
     "StreamMonitor",
+    "ThresholdReport",
     "TrendPruner",
     "clean_many",
     "decompose",
@@ -56,11 +61,14 @@ __all__ = [
 ]
 
 _HOME = {
+    "AlarmBudget": "tsprune.detection",
     "AlertPolicy": "tsprune.streaming.monitor",
     "MetricPolicy": "tsprune.streaming.monitor",
     "ComponentPruner": "tsprune.pruners",
     "Decomposition": "tsprune.decomposition",
+    "FalseAlarmRate": "tsprune.detection",
     "FleetMonitor": "tsprune.streaming.monitor",
+    "LogDetector": "tsprune.logs",
     "NoisePruner": "tsprune.pruners",
     "OnlineDecomposer": "tsprune.streaming.online",
     "OnlineFleet": "tsprune.streaming.online",
@@ -71,6 +79,7 @@ _HOME = {
     "SeriesCleaner": "tsprune.cleaning",
     "SeriesDetector": "tsprune.detection",
     "StreamMonitor": "tsprune.streaming.monitor",
+    "ThresholdReport": "tsprune.detection",
     "TrendPruner": "tsprune.pruners",
     "clean_many": "tsprune.fleet",
     "decompose": "tsprune.decomposition",

@@ -15,12 +15,13 @@ import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
-from detectors.exceptions import StoredModelError
+from detectors.exceptions import InvalidParameterError, StoredModelError
 from detectors.features.pruner import FeaturePruner
 from detectors.kernels.finite import all_finite
 from detectors.report import PruningReport
 from detectors.storage.archive import CONTRADICTIONS, plain_parameter, read_model, stored_columns, write_model
 from detectors.wrappers.base import _PrunedOutlierDetector
+from detectors.wrappers.head import KnownHead
 
 if TYPE_CHECKING:
     from detectors.storage.onnx_graph import OnnxGraph
@@ -75,8 +76,9 @@ class CompiledDetector(_PrunedOutlierDetector):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            All features the detector was fitted with, in their order; pruned ones are not looked at. A C-contiguous
-            float64 array is scored without a copy and without Python work per row.
+            All features the detector was fitted with, in their order, or the kept ones alone: a frame that lacks
+            pruned columns, an array with as many columns as are kept. A C-contiguous float64 array of all features is
+            scored without a copy and without Python work per row.
 
         Returns
         -------
@@ -92,6 +94,7 @@ class CompiledDetector(_PrunedOutlierDetector):
             and X.flags.c_contiguous
             and "feature_names_in_" not in fitted
             and "offset_" in fitted
+            and fitted["head_"] is None
         ):
             scores = self._score_fast(X)
             if scores is not None:
@@ -154,6 +157,8 @@ class CompiledDetector(_PrunedOutlierDetector):
         }
         arrays |= {"support": np.packbits(self.support_), "offset": np.array([self.offset_])}
         arrays["reference"] = self._reference_
+        if self.head_ is not None:
+            arrays |= self.head_.state()
         write_model(path, type(self).__name__, manifest, arrays)
 
     @classmethod
@@ -190,24 +195,27 @@ class CompiledDetector(_PrunedOutlierDetector):
             for name, text in manifest["reports"].items():
                 setattr(detector, name, PruningReport.from_json(text))
             detector._restore(manifest, arrays)
+            detector.head_ = KnownHead.from_state(arrays, int(detector.support_.sum()))
             detector.offset_ = float(arrays["offset"][0])
         except CONTRADICTIONS as error:
             raise StoredModelError(f"{path}: the stored {cls.__name__} lacks what it needs: {error!r}.") from error
         return detector
 
-    def to_onnx(self, path: Any = None) -> bytes:
+    def to_onnx(self, path: Any = None, *, kept_only: bool = False) -> bytes:
         """Export selector, scores and labels as one ONNX graph; needs the extra ``onnx``.
 
         Parameters
         ----------
         path : path-like, optional
             File to write the model to; an old one is replaced in one step.
+        kept_only : bool, default=False
+            True: the graph takes the kept features alone, in their order.
 
         Returns
         -------
         bytes
-            The serialised model. Input ``X``: double (n_rows, n_features), all features; outputs ``scores``:
-            double (n_rows,), ``labels``: int64 (n_rows,), -1 outlier, +1 inlier.
+            The serialised model. Input ``X``: double (n_rows, n_features), all features or the kept ones; outputs
+            ``scores``: double (n_rows,), ``labels``: int64 (n_rows,), -1 outlier, +1 inlier.
 
         Raises
         ------
@@ -215,10 +223,17 @@ class CompiledDetector(_PrunedOutlierDetector):
             Without the package `onnx`.
         UnwritablePathError
             If there is a folder or a device at `path`, or no folder for it.
+        InvalidParameterError
+            If the detector has a supervised head.
         """
         from detectors.wrappers.onnx_export import export
 
-        return export(self, self._onnx_scores, path)
+        if getattr(self, "head_", None) is not None:
+            raise InvalidParameterError(
+                "to_onnx exports detectors without a supervised head, got one that labels or a reference gave a head; "
+                "fit without `y` and `reference`, or `distill` it."
+            )
+        return export(self, self._onnx_scores, path, kept_only=kept_only)
 
     def _onnx_scores(self, graph: OnnxGraph, rows: str) -> str:
         """Add the nodes that score `rows` (n_rows, n_kept); return the name of the scores (n_rows,)."""

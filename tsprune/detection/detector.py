@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import OutlierMixin, clone
-from sklearn.utils.validation import check_is_fitted
 
 from detectors import PrunedDetector, PrunedIsolationForest
 from detectors.parameters import (
@@ -30,34 +29,32 @@ from detectors.parameters import (
     sequence_of,
 )
 from detectors.report import PruningReport
+from tsprune.detection.alarms import AlarmBudget, FalseAlarmRate
+from tsprune.detection.components import Components
+from tsprune.detection.deciding import SeriesDeciding
 from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
+from tsprune.detection.evidence import DetectorPart, EnergyPart, Evidence, EvidencePart, SeriesRows
 from tsprune.detection.responsibility import Responsibility, episode_widths
-from tsprune.detection.score_unit import ScoreUnit
 from tsprune.detection.scores import smooth_scores, smoothing_widths
-from tsprune.detection.seasonal_profile import SeasonalProfiles
-from tsprune.detection.thresholds import PeaksOverThreshold
-from tsprune.detection.window_energy import WindowEnergy
 from tsprune.exceptions import InvalidSeriesError
-from tsprune.series.estimator import SeriesEstimator
 
 __all__ = ["SeriesDetector"]
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 _MIN_TIMEPOINTS = 8  # fewer rows are no sample of windows
 _SMALLEST = 1e-300  # magnitude of a series of zeros
-_DETECTOR_WEIGHT = 1 / 3  # against the mean of the energies
-_FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
-class SeriesDetector(OutlierMixin, SeriesEstimator):
+class SeriesDetector(OutlierMixin, SeriesDeciding):
     """Detect anomalies in one series or several that are judged jointly.
 
-    The chain: confirmed seasons are removed; every time point becomes a row of features of several scales (level,
-    local means, edges), centred on it; features are pruned; the detector scores the rows. To its score the energy
-    of the row is added, its Mahalanobis distance from training, which sees broken relations between scales and
-    series. The sum is spread over episodes by centred moving means.
+    The chain: confirmed trends, level shifts and seasons are removed; every time point becomes a row of features of
+    several scales (level, local means, edges), centred on it; features are pruned; the detector scores the rows. To
+    its score the energy of the row is added, its Mahalanobis distance from training, which sees broken relations
+    between scales and series. The sum is spread over episodes by centred moving means for the ranking; `predict`
+    flags the episodes of the sum itself that are beyond its ordinary tail.
 
     Parameters
     ----------
@@ -66,6 +63,8 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
         wrapped in `detectors.PrunedDetector`.
     period : "auto", None, int >= 2 or sequence of int, default="auto"
         Season lengths, in samples; "auto" finds them, None removes none.
+    trend : "auto" or None, default="auto"
+        "auto" removes trends and level shifts that held-out rows confirm and that go on; None removes none.
     window : "auto" or int >= 2, default="auto"
         Widest scale of the features, in rows; "auto" is 64, less for short series.
     smoothing : "auto", None or int >= 1, default="auto"
@@ -73,9 +72,10 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
     energy : "auto" or bool, default="auto"
         Whether the energy joins the detector's score; "auto" joins it to the default detector only, so that a
         detector given by the caller is what scores.
-    contamination : "auto" or float in (0, 0.5], default="auto"
-        Share of abnormal training time points; "auto" alarms where the tail of the training scores (generalised
-        Pareto, fitted to quantiles that a few anomalies cannot move) is passed with probability 0.001.
+    contamination : "auto", float in (0, 0.5], AlarmBudget, FalseAlarmRate or "labels", default="auto"
+        What `predict` flags. "auto": episodes beyond the ordinary tail of training, 0.2 false ones in an ordinary
+        series of that length. A share: so many rows of training, by their scores. `AlarmBudget`: at most so many
+        episodes, the worst. `FalseAlarmRate`: so many false episodes. "labels": what agrees with the `y` of `fit`.
     time_column : str, optional
         Column of a frame that holds the times, instead of an index or `time`.
     random_state : int, RandomState or None, default=None
@@ -86,11 +86,17 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
     support_ : ndarray of bool of shape (n_embedded_features,)
         Features that stay.
     report_ : PruningReport
-        Seasons and features, removed and kept.
+        Growth, seasons and features, removed and kept.
     offset_ : float
-        Scores below it are outliers.
+        Minus the evidence from which rows belong to an episode; with a share, the score below which rows are outliers.
+    episodes_ : DataFrame
+        Episodes of training: `start, end, peak, n_rows, p_value, series, cause, expected, lower, upper, found`.
+    threshold_report_ : ThresholdReport
+        How the threshold came about.
+    components_ : Components
+        What was removed from every series: `growths` (trends, level shifts) and `seasons`.
     seasons_ : SeasonalProfiles
-        What was removed from every series.
+        Those seasons.
     periods_ : tuple of int
         Lengths of those seasons, in samples.
     feature_names_out_ : list of str
@@ -108,8 +114,8 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
     References
     ----------
     Liu, Ting, Zhou: "Isolation Forest", ICDM 2008. Shyu et al.: "A Novel Anomaly Detection Scheme Based on Principal
-    Component Classifier", ICDM Foundations Workshop 2003. Siffer et al.: "Anomaly Detection in Streams with Extreme
-    Value Theory", KDD 2017, section 3.2 (the threshold).
+    Component Classifier", ICDM Foundations Workshop 2003. Coles: "An Introduction to
+    Statistical Modeling of Extreme Values", 2001, chapter 3 (the threshold).
 
     Examples
     --------
@@ -121,16 +127,24 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
     >>> detector = SeriesDetector(random_state=0).fit(y)
     >>> detector.periods_, bool(700 <= detector.score_samples(y).argmin() < 710)
     ((24,), True)
+
+    The episode, with its p-value and what was to be expected:
+
+    >>> detector.episodes_[["start", "end", "series", "cause"]].values.tolist()
+    [[700, 709, 'y', 'above its range']]
     """
 
     _is_placed_strictly: ClassVar[bool] = False  # windows count rows, whatever their times
     _parameters: ClassVar[Rules] = {
         "detector": either(nothing(), has_methods("fit")),
         "period": either(choice("auto"), nothing(), integer(2), sequence_of(integer(2))),
+        "trend": either(choice("auto"), nothing()),
         "window": either(choice("auto"), integer(2)),
         "smoothing": either(choice("auto"), nothing(), integer(1)),
         "energy": either(choice("auto"), boolean()),
-        "contamination": either(choice("auto"), real(0.0, 0.5, open_low=True)),
+        "contamination": either(
+            choice("auto", "labels"), real(0.0, 0.5, open_low=True), instance_of(AlarmBudget, FalseAlarmRate)
+        ),
         "time_column": either(nothing(), instance_of(str)),
         "random_state": random_state(),
     }
@@ -140,6 +154,7 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
         detector: Any = None,
         *,
         period: Any = "auto",
+        trend: Any = "auto",
         window: Any = "auto",
         smoothing: Any = "auto",
         energy: Any = "auto",
@@ -149,6 +164,7 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
     ) -> None:
         self.detector = detector
         self.period = period
+        self.trend = trend
         self.window = window
         self.smoothing = smoothing
         self.energy = energy
@@ -165,7 +181,8 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
         ----------
         X : array, pandas or polars Series or DataFrame of shape (n_timepoints,) or (n_timepoints, n_series)
             At least 8 rows; NaN is missing.
-        y : ignored
+        y : array-like of shape (n_timepoints,), optional
+            With `contamination="labels"`: -1 abnormal, +1 normal, 0 unknown; else ignored.
         time : array-like of shape (n_timepoints,), optional
             Stamps or integers; overrides the index.
 
@@ -187,25 +204,33 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
                 f"X must have at least {_MIN_TIMEPOINTS} time points, got {series.n_timepoints} "
                 f"(n_samples = {series.n_timepoints}); pass a longer series."
             )
+        labelled = isinstance(self.contamination, str) and self.contamination == "labels"
+        labels = _read_labels(y, series.n_timepoints) if labelled else None
         self.series_names_ = list(series.names)
-        self._begin(series, y, self.period)
+        self._begin(series, None if labelled else y, self.period)
         position = self._rows
         # exact powers of two, so that squares of very large or small values neither overflow nor vanish
         self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
-        values = series.values / self._unit
-        self.seasons_ = SeasonalProfiles.fit(values, position, self.series_names_, self.period)
+        given = series.values / self._unit
+        self.components_ = Components.fit(
+            given, position, self.series_names_, period=self.period, trend=self.trend,
+            steps_per_day=self._grid.steps_per_day,
+        )  # fmt: skip
+        self.seasons_ = self.components_.seasons
         self.periods_ = self.seasons_.periods
-        values = self.seasons_.remove(values, position)
+        values = self.components_.remove(given, position)
         n = series.n_timepoints
         self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
-        rows = self.embedding_.fit_transform(values, series.names)
+        features = self.embedding_.fit_transform(values, series.names)
         self.feature_names_out_ = self.embedding_.feature_names_
-        evidence = self._fit_detector(rows)
+        rows = SeriesRows(given, values, features, position, np.arange(n))
+        evidence = self._fit_evidence(rows)
         widest = None if self.smoothing == "auto" else self.smoothing
         self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
         context = max(2 * self.embedding_.reach, max(self.smoothing_))
-        self._context = values[-context:]
-        self.offset_ = -self._threshold(smooth_scores(evidence, self.smoothing_))
+        self._context = (given[-context:], position[-context:])
+        self._index = series.time_index()
+        self._fit_decision(rows, evidence, labels)
         return self
 
     def score_samples(self, X: Any, *, time: Any = None) -> Floats:
@@ -227,12 +252,26 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
         TimeIndexError
             If times are earlier than the fitted ones, of another kind, or missing where values differ.
         """
-        rows, fitted, n_context = self._features(X, time)
-        return -smooth_scores(self._evidence(rows, fitted), self.smoothing_)[n_context:]
+        rows, n_context = self._series_rows(X, time)
+        return -smooth_scores(self.evidence_.of(rows), self.smoothing_)[n_context:]
 
     def decision_function(self, X: Any, *, time: Any = None) -> Floats:
-        """Score time points relative to `offset_` (n_timepoints,): below 0 is an outlier."""
-        return self.score_samples(X, time=time) - self.offset_
+        """Score time points for the decision (n_timepoints,): below 0 is an outlier.
+
+        Rows of an episode are below 0, by how far their evidence (`score_samples` before smoothing) is beyond the
+        threshold; all others are not, however close to an episode they are. With a share as `contamination` it is
+        `score_samples(X) - offset_`.
+
+        Parameters
+        ----------
+        X, time : as in `score_samples`
+        """
+        rows, n_context = self._series_rows(X, time)
+        evidence = self.evidence_.of(rows)
+        if self._is_share:
+            return -smooth_scores(evidence, self.smoothing_)[n_context:] - self.offset_
+        held = self._decision.held(evidence, self._flags(rows, evidence))
+        return -held[n_context:] - self.offset_
 
     def predict(self, X: Any, *, time: Any = None) -> NDArray[np.int64]:
         """Label time points (n_timepoints,): -1 outlier, +1 inlier."""
@@ -254,75 +293,52 @@ class SeriesDetector(OutlierMixin, SeriesEstimator):
         DataFrame of shape (n_timepoints, n_series), for a single series (n_timepoints, n_embedded_features)
             Non-negative; larger = more responsible.
         """
-        rows, _, n_context = self._features(X, time)
+        rows, n_context = self._series_rows(X, time)
         index = self._read(X, time, reset=False).time_index()
         names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
-        parts = self._responsibility.of(rows)
+        parts = self._responsibility.of(rows.features)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
 
     # ------------------------------------------------------------------------------------------------ private
 
-    def _features(self, X: Any, time: Any) -> tuple[Floats, Integers, int]:
-        """Features (n_context + n_timepoints, n_features), which fitted row each is, and the rows of context."""
-        check_is_fitted(self)
-        series = self._read(X, time, reset=False)
-        position, fitted = self._locate(series)
-        if series.timeline is None:
-            self._require_fitted_values(series, fitted)
-        with np.errstate(over="ignore"):  # the embedding cuts what is infinitely far from training
-            values = self.seasons_.remove(series.values / self._unit, position)
-        n_context = self._context.shape[0] if self._comes_next(series, position, fitted) else 0
-        if n_context:
-            values = np.vstack((self._context, values))
-            fitted = np.concatenate((np.arange(self._rows.size)[-n_context:], fitted))
-        return self.embedding_.transform(values), fitted, n_context
+    def _fit_evidence(self, rows: SeriesRows) -> Floats:
+        """Fit all that judges rows; return the evidence of training (n_timepoints,)."""
+        self.evidence_ = Evidence(self._parts())
+        evidence = self.evidence_.fit(rows)
+        self.support_ = np.asarray(self.detector_.support_, dtype=bool)
+        reports = [*self.components_.records, *self.detector_.report_.records]
+        self.report_ = PruningReport(
+            reports, subject="components and features", guards=list(self.detector_.report_.guards)
+        )
+        n, n_features = rows.features.shape
+        one = self.n_features_in_ == 1
+        owner = np.arange(n_features) if one else self.embedding_.owner_
+        self._responsibility = Responsibility(owner, (1,) if one else episode_widths(n)).fit(rows.features)
+        return evidence
 
-    def _fit_detector(self, rows: Floats) -> Floats:
-        """Fit detector and energy on features (n_timepoints, n_features); return their evidence (n_timepoints,)."""
+    def _parts(self) -> list[EvidencePart]:
+        """What judges rows, not fitted."""
         detector = PrunedIsolationForest() if self.detector is None else clone(self.detector)
         if not hasattr(detector, "_score_kept"):
             detector = PrunedDetector(detector)
         if "random_state" in detector.get_params() and detector.get_params()["random_state"] is None:
             detector.set_params(random_state=self.random_state)
-        frame = pd.DataFrame(rows, columns=self.feature_names_out_)
-        self.detector_ = detector.fit(frame)
-        self.support_ = np.asarray(self.detector_.support_, dtype=bool)
-        reports = [*self.seasons_.records, *self.detector_.report_.records]
-        self.report_ = PruningReport(
-            reports, subject="components and features", guards=list(self.detector_.report_.guards)
-        )
-        by_detector = self._detector_part(rows)
-        self._detector_unit = ScoreUnit.fit(by_detector)
-        evidence = self._detector_unit.of(by_detector)
+        self.detector_ = detector
+        parts: list[EvidencePart] = [DetectorPart(detector, self.feature_names_out_)]
         self.energy_ = None
         if self.energy is True or (self.energy == "auto" and self.detector is None):
-            self.energy_ = WindowEnergy(self.embedding_.nested_groups()).fit(rows)
-            self._energy_units = [ScoreUnit.fit(part) for part in self.energy_.held_out_.T]
-            evidence = self._joined(evidence, self.energy_.held_out_)
-        one = self.n_features_in_ == 1
-        owner = np.arange(rows.shape[1]) if one else self.embedding_.owner_
-        widths = (1,) if one else episode_widths(rows.shape[0])
-        self._responsibility = Responsibility(owner, widths).fit(rows)
-        return evidence
+            energy = EnergyPart(self.embedding_.nested_groups())
+            self.energy_ = energy.energy
+            parts.append(energy)
+        return parts
 
-    def _detector_part(self, rows: Floats) -> Floats:
-        """Abnormality (n_rows,) by the detector; higher = more abnormal."""
-        frame = pd.DataFrame(rows, columns=self.feature_names_out_)
-        return -np.asarray(self.detector_.score_samples(frame), dtype=np.float64)
 
-    def _evidence(self, rows: Floats, fitted: Integers) -> Floats:
-        """Abnormality (n_rows,) of features, in training units; higher = more abnormal."""
-        evidence = self._detector_unit.of(self._detector_part(rows))
-        return evidence if self.energy_ is None else self._joined(evidence, self.energy_.of(rows, fitted))
-
-    def _joined(self, evidence: Floats, energies: Floats) -> Floats:
-        """Evidence (n_rows,) of the detector joined with the energies (n_rows, n_groups)."""
-        parts = [unit.of(e) for e, unit in zip(energies.T, self._energy_units, strict=True)]
-        joined = (1.0 - _DETECTOR_WEIGHT) * np.mean(parts, axis=0) + _DETECTOR_WEIGHT * evidence
-        return np.asarray(joined, dtype=np.float64)
-
-    def _threshold(self, abnormality: Floats) -> float:
-        """The abnormality (of training: (n_timepoints,)) from which a time point is an outlier."""
-        if self.contamination == "auto":
-            return PeaksOverThreshold.fit_resistant(abnormality).quantile(_FALSE_ALARM)
-        return float(np.quantile(abnormality, 1.0 - float(self.contamination)))
+def _read_labels(y: Any, n_timepoints: int) -> NDArray[np.int64]:
+    """Labels (n_timepoints,): -1, 0 or +1."""
+    labels = np.zeros(0) if y is None else np.asarray(y, dtype=np.float64)
+    if labels.shape != (n_timepoints,) or not np.isin(labels, (-1.0, 0.0, 1.0)).all():
+        raise InvalidSeriesError(
+            f"contamination='labels' needs y of shape ({n_timepoints},) with -1 (abnormal), +1 (normal) and 0 "
+            f"(unknown), got {'none' if y is None else f'shape {labels.shape}'}; pass y, or another contamination."
+        )
+    return labels.astype(np.int64)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detectors.report import PruningRecord
 
-__all__ = ["SeasonalProfile", "SeasonalProfiles"]
+__all__ = ["SeasonalProfile", "SeasonalProfiles", "candidate_periods", "unexplained_by_others"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -69,7 +69,7 @@ class SeasonalProfile:
         name : str
             Of the series, for the record.
         unexplained : ndarray of shape (n_timepoints,), optional
-            What other series leave of the column; the season must show there.
+            What other series leave of the column, in its units; the season must show there, or tell more than they do.
         """
         item = f"{name} season {period}"
         cycle, phase = position // period, position % period
@@ -78,6 +78,10 @@ class SeasonalProfile:
             reason = f"{n_cycles} cycles; {_MIN_CYCLES} are needed to confirm a season on cycles it was not learnt from"
             return None, PruningRecord(item, "season", True, reason, n_cycles, _MIN_CYCLES)
         gain = _held_out_gain(column if unexplained is None else unexplained, cycle % 2, phase, period)
+        if unexplained is not None and gain < _MIN_GAIN:
+            own = _held_out_gain(column, cycle % 2, phase, period)
+            if own >= _MIN_GAIN and (1.0 - own) * _mean_deviation(column) <= _mean_deviation(unexplained):
+                gain = own
         if gain < _MIN_GAIN:
             reason = "held-out cycles do not follow the profile of the others"
             return None, PruningRecord(item, "season", True, reason, gain, _MIN_GAIN)
@@ -106,24 +110,26 @@ class SeasonalProfiles:
     records: tuple[PruningRecord, ...]
 
     @classmethod
-    def fit(cls, values: Floats, position: Integers, names: Sequence[str], period: Any) -> SeasonalProfiles:
+    def fit(
+        cls, values: Floats, position: Integers, names: Sequence[str], candidates: Sequence[Sequence[int]]
+    ) -> SeasonalProfiles:
         """Confirm the seasons of `values` (n_timepoints, n_series) at `position` (n_timepoints,).
 
         Parameters
         ----------
         values, position : ndarray
         names : sequence of str
-        period : "auto", None, int or sequence of int
-            As in `SeriesDetector`.
+        candidates : sequence of sequences of int
+            Lengths to try on every series (`candidate_periods`).
         """
-        if period is None:
+        if not any(candidates):
             return cls(((),) * values.shape[1], ())
         several = values.shape[1] > 1
-        unexplained = _unexplained_by_others(values) if several else values
+        unexplained = unexplained_by_others(values) if several else values
         found, records = [], []
         for k, name in enumerate(names):
             rest, judged, profiles = values[:, k], unexplained[:, k], []
-            for length in _candidates(rest, position, period):
+            for length in candidates[k]:
                 profile, record = SeasonalProfile.fit(rest, position, length, name, unexplained=judged)
                 records.append(record)
                 if profile is not None:
@@ -149,31 +155,47 @@ class SeasonalProfiles:
         return rest
 
 
-def _candidates(column: Floats, position: Integers, period: Any) -> list[int]:
-    """Lengths to try on a column (n_timepoints,), increasing."""
+def candidate_periods(column: Floats, position: Integers, period: Any, steps_per_day: float = 0.0) -> list[int]:
+    """Return the lengths to try on a column (n_timepoints,), increasing.
+
+    Parameters
+    ----------
+    column, position : ndarray of shape (n_timepoints,)
+    period : "auto", None, int or sequence of int
+        As in `SeriesDetector`.
+    steps_per_day : float, default=0.0
+        Rows a day, which tell the seasons of the calendar; 0 where days are unknown.
+    """
+    if period is None:
+        return []
     if period != "auto":
         return sorted(int(p) for p in np.atleast_1d(period))
-    from tsprune.periods.periods import find_periods
+    from tsprune.periods.periods import periods_on_grid
 
     span = int(position[-1]) + 1
     if span > _LONGEST_GRID * column.size:
         return []
     regular = np.full(span, np.nan)
     regular[position] = column
-    return sorted(int(p) for p in find_periods(regular))
+    return sorted(int(p) for p in periods_on_grid(regular, steps_per_day=steps_per_day))
 
 
-def _unexplained_by_others(values: Floats) -> Floats:
+def unexplained_by_others(values: Floats) -> Floats:
     """Return what a ridge regression on the other series leaves of each one, same shape as `values` (2-dimensional).
 
-    Missing values count as the mean of their series; the residuals are in deviations of the series.
+    Missing values count as the mean of their series.
     """
     spread = np.nanstd(values, axis=0)
     scaled = (values - np.nanmean(values, axis=0)) / np.where(spread > 0.0, spread, 1.0)
     scaled[np.isnan(scaled)] = 0.0
     correlation = scaled.T @ scaled / scaled.shape[0]
     precision = np.linalg.inv(correlation + _RIDGE * np.eye(correlation.shape[0]))
-    return np.asarray(scaled @ precision / np.diag(precision))
+    return np.asarray(scaled @ precision / np.diag(precision) * spread)
+
+
+def _mean_deviation(column: Floats) -> float:
+    """Mean absolute deviation (n_timepoints,) from the median, missing values left out."""
+    return float(np.nanmean(np.abs(column - np.nanmedian(column))))
 
 
 def _phase_medians(column: Floats, phase: Integers, period: int) -> Floats:

@@ -45,6 +45,7 @@ _ANOMALY_COUNTS = 0.25  # of an ordinary row, in the calibration: the false-alar
 _GOES_ON_COUNTS = 0.02  # of a row of an episode that goes on
 _STRONG = 3.0
 _KNOWN_COUNTS = 0.5  # of the evidence of something that is known to be bad, in the score
+_MOST_SPREAD = 2.0
 _KNOWN_DAYS = 2.0  # before which nothing is known to be bad
 _RANK_WEIGHT = 0.5  # the plain average
 _MOST_DEVIATION = 5.0  # of one metric, in scales, that counts in the mean over all: no metric alone is all
@@ -145,6 +146,7 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
     look, work, places = np.empty(at.N_VIEWS), np.empty(N_VISITS), np.empty(at.N_VIEWS, np.int64)
     passed = np.zeros(n_metrics, np.bool_)
     chances = math.log10(n_metrics)
+    spread = min(math.sqrt(n_metrics), _MOST_SPREAD)  # so that alerts grow slower than metrics
     fade = 0.5 ** (1.0 / integers[at.I_EPISODE])
     histogram = joint[at.J_HISTOGRAM : at.J_HISTOGRAM + HISTOGRAM_SIZE]
     tests = max(_WEEK_TESTS, at.DAY / integers[at.I_STEP])
@@ -285,7 +287,7 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         row_out[at.OUT_REPRUNED] = 1.0 if repruned else 0.0
         row_out[at.OUT_ANOMALY] = 1.0 if p_value <= rate else 0.0
         integers[at.I_REPRUNED] += 1 if repruned else 0
-        decide(best, surest, is_forced, joins, is_calm and p_value > params[at.P_RELEASE], time / at.DAY, days, params,
+        decide(best, surest * spread, is_forced, joins, is_calm and p_value > params[at.P_RELEASE], time / at.DAY, days, params,
                integers, joint, row_out)  # fmt: skip
         # what is known to be bad is abnormal while it is there; what is new, for the length of an episode
         row_out[at.OUT_SCORE] = (

@@ -124,7 +124,8 @@ def _index(times: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]) 
         return None
     ticks = arrays["ticks"]
     if times["kind"] == "integers":
-        return pd.Index(ticks)
+        integers: pd.Index = pd.Index(ticks)
+        return integers
     if times["kind"] == "durations":
         spent: pd.Index = pd.TimedeltaIndex(ticks.astype("timedelta64[ns]")).as_unit(times["unit"])
         return spent

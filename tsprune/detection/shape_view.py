@@ -1,0 +1,223 @@
+"""One view of shapes: how far every window of one length is from the nearest windows of training.
+
+Two distances are taken at once: of windows divided by their deviation (shape alone) and of centred windows (a cycle
+that is too small, too large or flat counts, too). Both are divided by what the found windows of training are away
+from the rest of training: where cycles differ anyway a distance says little. Long windows are compared on block
+means, so that the cost of a window is bounded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsprune.detection.kernels.window_join import nearest_windows, window_moments
+
+__all__ = ["ShapeView"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Moments = tuple[Floats, Floats, Floats, Floats]
+
+_SAMPLES = 64  # of a window; longer windows are compared on block means
+_PARTS = 6  # contiguous parts of training, each gives its nearest window: neighbours that are no twins
+_NEAREST = 3  # neighbours whose own distances say how much shapes differ there
+_SOFT = 0.25  # of the median training distance, added to those
+_FLAT = 0.01  # of the median variance of windows: noise of nearly flat windows is not blown up to a shape
+_NEARLY = 1e-3  # of the mean variance, where most windows are flat
+_CENTRED = 3.0  # times the largest variance: windows keep their size
+_PRESENT = 0.75  # share of values that a window needs
+_RANGES = 3.0  # training ranges beyond training; farther away is no other shape
+_TINY = 1e-12
+
+
+class ShapeView:
+    """Distances from the windows of training, for one length.
+
+    Parameters
+    ----------
+    width : int >= 8
+        Length of the windows, in rows.
+    references : int
+        At most that many windows of training are compared with; more are sampled in contiguous stretches.
+
+    Attributes
+    ----------
+    every_ : int
+        Rows in a block; windows are sequences of block means.
+
+    References
+    ----------
+    Yeh et al.: "Matrix Profile I", ICDM 2016 (the join). Zimmerman et al.: "Matrix Profile XIV", SoCC 2019 (the
+    recurrence). De Paepe et al.: "Eliminating noise in the matrix profile", ICPRAM 2019 (nearly flat windows; here a
+    floor of the variance). Breunig et al.: "LOF", SIGMOD 2000 (distances relative to those of the neighbours).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.sin(np.arange(2000) * 2 * np.pi / 50) + 0.05 * rng.normal(size=2000)
+    >>> view = ShapeView(50, 10_000).fit(y[:1000])
+    >>> test = y[1000:].copy()
+    >>> test[400:450] = test[400:450][::-1]
+    >>> distance, nearest = view.of(test, 1000)
+    >>> bool(350 <= distance[0].argmax() < 450)
+    True
+    """
+
+    def __init__(self, width: int, references: int) -> None:
+        self.width = width
+        self.references = references
+
+    def fit(self, values: Floats) -> ShapeView:
+        """Learn training values (n_timepoints,); NaN is missing."""
+        self._learn(values)
+        return self
+
+    def held_out(self, values: Floats) -> tuple[Floats, Integers]:
+        """Return what `of` returns for the training `values`, judged by the windows that do not overlap."""
+        if self._joined is None:
+            return self.of(values, 0, held_out=True)
+        distances, nearest = self._joined
+        self._joined = None
+        return self._relative(distances, nearest), nearest[0] * self.every_
+
+    def _learn(self, values: Floats) -> None:
+        """Cut training into windows and measure how far those are from each other."""
+        self._joined: tuple[Floats, Integers] | None = None
+        self.every_ = max(1, self.width // _SAMPLES)
+        self._length = max(4, self.width // self.every_)
+        self._middle = float(np.nanmedian(values))
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        self._bounds = (low - _RANGES * (high - low), high + _RANGES * (high - low))
+        blocks, usable = self._blocks(values)
+        moments = window_moments(blocks, self._length)
+        variance = moments[1]
+        scale = max(float(np.max(blocks**2)), np.finfo(np.float64).tiny)
+        flat = max(_FLAT * float(np.median(variance)), _NEARLY * float(variance.mean()), _TINY * scale)
+        self._floors = np.array([flat, _CENTRED * float(variance.max()) + flat])
+        n = variance.size
+        parts = max(1, min(_PARTS, n // (2 * self._length)))
+        edges = np.linspace(0, n, parts + 1).astype(np.int64)
+        most = max(self.references // parts, self._length)
+        self._parts = []
+        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+            first = start + max(0, stop - start - most) // 2
+            last = min(stop, first + most)
+            taken = tuple(np.ascontiguousarray(m[first:last]) for m in moments)
+            self._parts.append((int(first), blocks[first : last + self._length - 1], taken, usable[first:last]))
+        self._own = np.full((2, n), np.nan)
+        if sum(good.size for _, _, _, good in self._parts) == n:
+            self._joined = self._join(blocks, moments, 0, held_out=True, good=usable)
+            self._own = self._joined[0][0]
+        else:
+            for first, part, taken, good in self._parts:
+                distances, _ = self._join(part, taken, first, held_out=True, good=good)
+                self._own[:, first : first + good.size] = distances[0]
+        self._typical = np.array([self._median(own) for own in self._own])
+
+    def _median(self, own: Floats) -> float:
+        """Median distance of the reference windows."""
+        seen = own[np.isfinite(own)]
+        return max(float(np.median(seen)) if seen.size else 0.0, _TINY)
+
+    def _blocks(self, values: Floats) -> tuple[Floats, Bools]:
+        """Block means (n_blocks,) without gaps, centred on training, and which windows have enough values."""
+        every, n = self.every_, max(values.size // self.every_, 1)
+        with np.errstate(over="ignore"):
+            inside = np.clip(values, *self._bounds) - self._middle
+        cut = inside[: n * every].reshape(n, -1)
+        present = ~np.isnan(cut)
+        count = present.sum(axis=1)
+        total = np.where(present, cut, 0.0).sum(axis=1)
+        known = count > 0
+        means = total / np.maximum(count, 1)
+        if not known.all():
+            means = np.interp(np.arange(n), np.flatnonzero(known), means[known]) if known.any() else np.zeros(n)
+        length = min(self._length, n)
+        seen = np.convolve(known, np.ones(length), "valid")
+        return means, seen >= _PRESENT * length
+
+    def _join(
+        self, blocks: Floats, moments: Moments, place: int, *, held_out: bool, good: Bools | None
+    ) -> tuple[Floats, Integers]:
+        """Distances and places (parts, 2, n_windows) of the nearest windows of each part of training, sorted."""
+        n = moments[0].size
+        exclusion = self._length if held_out else 0
+        distances = np.full((len(self._parts), 2, n), np.inf)
+        nearest = np.zeros((len(self._parts), 2, n), dtype=np.int64)
+        for k, (first, part, taken, usable) in enumerate(self._parts):
+            nearest_windows(
+                part, blocks, self._length, taken, moments, self._floors, usable,
+                place - first, exclusion, distances[k], nearest[k],
+            )  # fmt: skip
+            nearest[k] += first
+        order = np.argsort(distances, axis=0, kind="stable")
+        distances = np.sqrt(np.maximum(np.take_along_axis(distances, order, axis=0), 0.0))
+        if good is not None:
+            distances[:, :, ~good] = np.nan
+        return distances, np.take_along_axis(nearest, order, axis=0)
+
+    def of(self, values: Floats, place: int, *, held_out: bool = False) -> tuple[Floats, Integers]:
+        """Return relative distances and the nearest training windows of all windows of `values`.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_timepoints,)
+            NaN is missing.
+        place : int
+            Row of training that the first value is, or would be.
+        held_out : bool, default=False
+            Whether windows of training that overlap the judged ones are passed over.
+
+        Returns
+        -------
+        distance : ndarray of shape (2, n_windows)
+            One window a block; NaN where too many values are missing. Empty if `values` are shorter than a window.
+        nearest : ndarray of int of shape (2, n_windows)
+            First row of the nearest window of training.
+        """
+        blocks, good = self._blocks(values)
+        if values.size < self.width or blocks.size < self._length:
+            return np.zeros((2, 0)), np.zeros((2, 0), dtype=np.int64)
+        moments = window_moments(blocks, self._length)
+        distances, nearest = self._join(blocks, moments, place // self.every_, held_out=held_out, good=good)
+        return self._relative(distances, nearest), nearest[0] * self.every_
+
+    def _relative(self, distances: Floats, nearest: Integers) -> Floats:
+        """Distances (2, n_windows) in units of what the windows found are away from the rest of training."""
+        used = min(_NEAREST, distances.shape[0])
+        out = np.empty(distances.shape[1:])
+        for k in (0, 1):
+            around = self._own[k][nearest[:used, k]]
+            seen = np.isfinite(distances[:used, k]) & np.isfinite(around)
+            base = np.where(seen, around, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+            out[k] = distances[0, k] / (base + _SOFT * self._typical[k])
+        out[~np.isfinite(out)] = np.nan
+        return out
+
+    def spread(self, distance: Floats, n_timepoints: int) -> Floats:
+        """Return for every row the mean distance of the windows that cover it; NaN without one.
+
+        Parameters
+        ----------
+        distance : ndarray of shape (n_windows,)
+        n_timepoints : int
+
+        Returns
+        -------
+        ndarray of shape (n_timepoints,)
+        """
+        out = np.full(n_timepoints, np.nan)
+        if not distance.size:
+            return out
+        known = np.isfinite(distance)
+        total = np.concatenate(([0.0], np.cumsum(np.where(known, distance, 0.0))))
+        count = np.concatenate(([0], np.cumsum(known)))
+        block = np.minimum(np.arange(n_timepoints) // self.every_, distance.size + self._length - 2)
+        low = np.maximum(block - self._length + 1, 0)
+        high = np.minimum(block + 1, distance.size)
+        covering = count[high] - count[low]
+        sums = total[high] - total[low]
+        return np.where(covering > 0, sums / np.maximum(covering, 1), np.nan)

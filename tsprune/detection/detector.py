@@ -219,7 +219,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         widest = None if self.smoothing == "auto" else self.smoothing
         self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
         context = max(2 * self.embedding_.reach, max(self.smoothing_))
-        self._context = (given[-context:], values[-context:], position[-context:])
+        self._context = (given[-context:], position[-context:])
         self.offset_ = -self._threshold(smooth_scores(evidence, self.smoothing_))
         return self
 
@@ -325,13 +325,11 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             self._check_same(series.values)
         position = self._place(series)
         given = series.values / self._unit
+        n_context = self._context[0].shape[0] if position[0] == self._position[-1] + 1 else 0
+        if n_context:
+            given, position = np.vstack((self._context[0], given)), np.concatenate((self._context[1], position))
         with np.errstate(over="ignore"):  # the embedding cuts what is infinitely far from training
             values = self.components_.remove(given, position)
-        n_context = self._context[2].size if position[0] == self._position[-1] + 1 else 0
-        if n_context:
-            before = self._context
-            given, values = np.vstack((before[0], given)), np.vstack((before[1], values))
-            position = np.concatenate((before[2], position))
         fitted = np.minimum(np.searchsorted(self._position, position), self._position.size - 1)
         fitted[self._position[fitted] != position] = -1
         return SeriesRows(given, values, self.embedding_.transform(values), position, fitted), n_context

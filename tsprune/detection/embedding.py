@@ -133,7 +133,25 @@ class SeriesEmbedding:
         rows after it.
         """
         centred = np.clip(values - self._shift, -self._reach, self._reach)
-        return np.asarray(multiscale(np.ascontiguousarray(centred), np.asarray(self.scales, dtype=np.int64)))
+        raw = multiscale(np.ascontiguousarray(centred), np.asarray(self.scales, dtype=np.int64))
+        return self._whole_windows(np.asarray(raw))
+
+    def _whole_windows(self, raw: Floats) -> Floats:
+        """Features (n_timepoints, n_features) of the nearest row whose window is whole.
+
+        A window cut at an end of the rows holds less of the noise and another part of a season: its mean would stand
+        out by that alone.
+        """
+        n, each = raw.shape[0], 1 + 2 * len(self.scales)
+        for k, scale in enumerate(self.scales):
+            before, after = scale // 2, scale - scale // 2
+            if n >= scale:
+                raw[:before, 1 + 2 * k :: each] = raw[before, 1 + 2 * k :: each]
+                raw[n - after + 1 :, 1 + 2 * k :: each] = raw[n - after, 1 + 2 * k :: each]
+            if n >= 2 * scale:
+                raw[:scale, 2 + 2 * k :: each] = raw[scale, 2 + 2 * k :: each]
+                raw[n - scale + 1 :, 2 + 2 * k :: each] = raw[n - scale, 2 + 2 * k :: each]
+        return raw
 
     def _scaled(self, raw: Floats) -> Floats:
         """Scale features; one that never moved in training counts as a fixed surprise once it moves.

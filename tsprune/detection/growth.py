@@ -8,6 +8,8 @@ rows after a shift still show it: the new level counts once it has lasted.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.report import PruningRecord
+from tsprune.detection.seasonal_profile import unexplained_by_others
 
 __all__ = ["Growth", "Growths"]
 
@@ -25,6 +28,8 @@ _MIN_ROWS = 128  # four rows for each of the blocks
 _BLOCKS = 32  # contiguous; those with an even number judge the trend of the others, and the other way round
 _PARTS = 8  # medians a block, to which lines are fitted
 _PIECES = (1, 2, 4, 8)  # lines; an incident shorter than a sixteenth of the series cannot bend one of them
+_PIECE_ROWS = 128  # at least, in a piece
+_MIN_SHARE = 0.3  # of the mean absolute deviation that the typical block must have for growth to matter
 _MIN_GAIN = 0.3  # of the mean absolute deviation of the typical held-out block, as for seasons
 _BEND_GAIN = 0.1  # more pieces must explain at least that much more
 _STEPS = 20  # reweighting steps towards least absolute deviations
@@ -91,14 +96,15 @@ class Growth:
         pieces, after = _held_out_pieces(y - steps, x, by_steps)
         if pieces and _forward_gain(y - steps, x, pieces) < _MIN_GAIN:
             pieces, after = 0, by_steps
-        gain = 1.0 - after / before if before > 0.0 else 0.0
+        matters = before > _MIN_SHARE * float(np.abs(_centred(y)).mean())
+        gain = 1.0 - after / before if matters else 0.0
         if gain < _MIN_GAIN:
             reason = "held-out rows do not confirm a trend or a level shift that goes on"
             return None, PruningRecord(item, "trend", True, reason, gain, _MIN_GAIN)
         knots, heights = _fit_lines(*_medians(y - steps, x), max(pieces, 1), x)
         if not pieces:
             heights = np.full(2, float(np.median(y - steps)))
-        horizon = float(x[-1] + (x[-1] - x[0]) / 2.0)
+        horizon = float(x[-1] + (x[-1] - x[0]) / 2.0)  # as far as the first half told the second
         parts = ([f"{pieces} line piece{'s' * (pieces > 1)}"] if pieces else []) + (
             [f"{shifts.size} level shift{'s' * (shifts.size > 1)}"] if shifts.size else []
         )
@@ -128,8 +134,17 @@ class Growths:
 
     @classmethod
     def fit(cls, values: Floats, position: Integers, names: Sequence[str]) -> Growths:
-        """Confirm the growth of `values` (n_timepoints, n_series), without seasons, at `position` (n_timepoints,)."""
+        """Confirm the growth of `values` (n_timepoints, n_series), without seasons, at `position` (n_timepoints,).
+
+        Of several series, one keeps growth that the others tell as well, as it keeps such a season.
+        """
         found = [Growth.fit(values[:, k], position, name) for k, name in enumerate(names)]
+        if len(found) > 1 and any(growth is not None for growth, _ in found):
+            alone = unexplained_by_others(values)
+            for k, (growth, record) in enumerate(found):
+                if growth is not None and Growth.fit(alone[:, k], position, names[k])[0] is None:
+                    reason = "the other series tell it as well: the relation between them is worth more"
+                    found[k] = None, dataclasses.replace(record, kept=True, reason=reason)
         return cls(tuple(growth for growth, _ in found), tuple(record for _, record in found))
 
     def remove(self, values: Floats, position: Integers) -> Floats:
@@ -150,9 +165,14 @@ def rough_growth(column: Floats, position: Integers) -> Floats:
     if y.size < _MIN_ROWS:
         return np.zeros(column.size)
     shifts, jumps = _level_shifts(y, x)
-    knots, heights = _fit_lines(*_medians(y - _steps_at(x, shifts, jumps), x), _PIECES[-1], x)
+    knots, heights = _fit_lines(*_medians(y - _steps_at(x, shifts, jumps), x), _pieces(y.size)[-1], x)
     where = position.astype(np.float64)
     return _lines_at(where, knots, heights) + _steps_at(where, shifts, jumps)
+
+
+def _pieces(n: int) -> tuple[int, ...]:
+    """Numbers of line pieces that `n` rows can show."""
+    return tuple(pieces for pieces in _PIECES if pieces * _PIECE_ROWS <= n)
 
 
 def _centred(y: Floats) -> Floats:
@@ -186,10 +206,10 @@ def _fit_lines(y: Floats, x: Floats, pieces: int, span: Floats) -> tuple[Floats,
     """Knots over the span and heights there, by reweighted least squares towards least absolute deviations."""
     knots = np.linspace(span[0], span[-1], pieces + 1)
     basis, weights = _hats(x, knots), np.ones(y.size)
-    heights = np.zeros(knots.size)
+    heights: Floats = np.zeros(knots.size)
     for _ in range(_STEPS):
         root = np.sqrt(weights)
-        heights = np.linalg.lstsq(basis * root[:, None], y * root, rcond=1e-9)[0]
+        heights = np.asarray(np.linalg.lstsq(basis * root[:, None], y * root, rcond=1e-9)[0])
         rest = np.abs(y - basis @ heights)
         least = 0.1 * float(np.median(rest))
         if least <= 0.0:
@@ -213,7 +233,7 @@ def _held_out_pieces(y: Floats, x: Floats, before: float) -> tuple[int, float]:
     """The fewest line pieces that explain held-out blocks nearly best, 0 for none, and what they leave."""
     block = _blocks(y.size)
     left = []
-    for pieces in _PIECES:
+    for pieces in _pieces(y.size):
         rest = np.empty(y.size)
         for k in (0, 1):
             learn, judge = block % 2 == k, block % 2 != k
@@ -231,11 +251,10 @@ def _forward_gain(y: Floats, x: Floats, pieces: int) -> float:
     """Share of the deviations of later rows that the line learnt before them explains, the least of two forecasts."""
     gains = []
     for learnt in (y.size // 2, 3 * y.size // 4):
-        last = learnt + y.size // 4
         few = max(1, pieces * learnt // y.size)
         knots, heights = _fit_lines(*_medians(y[:learnt], x[:learnt]), few, x[:learnt])
-        rest = np.abs(y[learnt:last] - _lines_at(x[learnt:last], knots, heights))
-        level = np.abs(y[learnt:last] - np.median(y[:learnt]))
+        rest = np.abs(y[learnt:] - _lines_at(x[learnt:], knots, heights))
+        level = np.abs(y[learnt:] - np.median(y[:learnt]))
         gains.append(1.0 - float(np.median(rest)) / max(float(np.median(level)), np.finfo(float).tiny))
     return min(gains)
 
@@ -290,7 +309,7 @@ def _lasting(found: list[tuple[int, float]], x: Floats, n: int) -> tuple[Floats,
         else:
             kept.append((row, jump))
     bounds = [0, *[row for row, _ in kept], n]
-    if any(b - a < n // _SHORTEST_LEVEL for a, b in zip(bounds[:-1], bounds[1:], strict=True)):
+    if any(b - a < n // _SHORTEST_LEVEL for a, b in itertools.pairwise(bounds)):
         kept = [
             (row, jump)
             for k, (row, jump) in enumerate(kept)

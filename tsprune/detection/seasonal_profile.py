@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detectors.report import PruningRecord
 
-__all__ = ["SeasonalProfile", "SeasonalProfiles", "candidate_periods"]
+__all__ = ["SeasonalProfile", "SeasonalProfiles", "candidate_periods", "unexplained_by_others"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -121,7 +121,7 @@ class SeasonalProfiles:
         if not any(candidates):
             return cls(((),) * values.shape[1], ())
         several = values.shape[1] > 1
-        unexplained = _unexplained_by_others(values) if several else values
+        unexplained = unexplained_by_others(values) if several else values
         found, records = [], []
         for k, name in enumerate(names):
             rest, judged, profiles = values[:, k], unexplained[:, k], []
@@ -174,7 +174,7 @@ def candidate_periods(column: Floats, position: Integers, period: Any) -> list[i
     return sorted(int(p) for p in find_periods(regular))
 
 
-def _unexplained_by_others(values: Floats) -> Floats:
+def unexplained_by_others(values: Floats) -> Floats:
     """Return what a ridge regression on the other series leaves of each one, same shape as `values` (2-dimensional).
 
     Missing values count as the mean of their series; the residuals are in deviations of the series.

@@ -35,6 +35,7 @@ from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
 from tsprune.detection.evidence import DetectorPart, EnergyPart, Evidence, EvidencePart, SeriesRows
 from tsprune.detection.responsibility import Responsibility, episode_widths
 from tsprune.detection.scores import smooth_scores, smoothing_widths
+from tsprune.detection.shape_part import ShapePart
 from tsprune.detection.thresholds import PeaksOverThreshold
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.series.time_grid import TimeGrid
@@ -133,6 +134,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         "window": either(choice("auto"), integer(2)),
         "smoothing": either(choice("auto"), nothing(), integer(1)),
         "energy": either(choice("auto"), boolean()),
+        "shapes": either(choice("auto"), boolean()),
         "contamination": either(choice("auto"), real(0.0, 0.5, open_low=True)),
         "time_column": either(nothing(), instance_of(str)),
         "random_state": random_state(),
@@ -147,6 +149,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         window: Any = "auto",
         smoothing: Any = "auto",
         energy: Any = "auto",
+        shapes: Any = "auto",
         contamination: Any = "auto",
         time_column: Any = None,
         random_state: Any = None,
@@ -157,6 +160,7 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         self.window = window
         self.smoothing = smoothing
         self.energy = energy
+        self.shapes = shapes
         self.contamination = contamination
         self.time_column = time_column
         self.random_state = random_state
@@ -218,7 +222,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         evidence = self._fit_evidence(SeriesRows(given, values, features, position, np.arange(n)))
         widest = None if self.smoothing == "auto" else self.smoothing
         self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
-        context = max(2 * self.embedding_.reach, max(self.smoothing_))
+        by_shape = self.shapes_.reach if self.shapes_ is not None else 1
+        context = max(2 * self.embedding_.reach, max(self.smoothing_), by_shape)
         self._context = (given[-context:], position[-context:])
         self.offset_ = -self._threshold(smooth_scores(evidence, self.smoothing_))
         return self
@@ -351,7 +356,8 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         self.evidence_ = Evidence(self._parts())
         evidence = self.evidence_.fit(rows)
         self.support_ = np.asarray(self.detector_.support_, dtype=bool)
-        reports = [*self.components_.records, *self.detector_.report_.records]
+        by_shape = self.shapes_.records_ if self.shapes_ is not None else []
+        reports = [*self.components_.records, *by_shape, *self.detector_.report_.records]
         self.report_ = PruningReport(
             reports, subject="components and features", guards=list(self.detector_.report_.guards)
         )
@@ -375,6 +381,10 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             energy = EnergyPart(self.embedding_.nested_groups())
             self.energy_ = energy.energy
             parts.append(energy)
+        self.shapes_ = None
+        if self.shapes is True or (self.shapes == "auto" and self.detector is None):
+            self.shapes_ = ShapePart(self.series_names_)
+            parts.append(self.shapes_)
         return parts
 
     def _threshold(self, abnormality: Floats) -> float:

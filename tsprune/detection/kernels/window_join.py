@@ -60,7 +60,14 @@ def advance(running: Floats, gap: Floats, step: Floats, step_a: float, gap_a: fl
 
 @njit(cache=True)
 def lower(
-    running: Floats, energy: Floats, factor: Floats, energy_a: float, factor_a: float, i: int, best: Floats, where: Integers
+    running: Floats,
+    energy: Floats,
+    factor: Floats,
+    energy_a: float,
+    factor_a: float,
+    i: int,
+    best: Floats,
+    where: Integers,
 ) -> None:
     """Lower `best` (n,) and `where` to window `i` of `a` where it is nearer."""
     for j in range(running.size):
@@ -139,11 +146,35 @@ def nearest_windows(
                 for k in range(width):
                     total += (a[i + k] - mean_a[i]) * (b[start + k] - mean_b[start])
                 running[base + start] = total
-                advance(running[base + start + 1 : base + stop], gap_b[start + 1 : stop], step_b[start + 1 : stop], step_a[i], gap_a[i])
+                advance(
+                    running[base + start + 1 : base + stop],
+                    gap_b[start + 1 : stop],
+                    step_b[start + 1 : stop],
+                    step_a[i],
+                    gap_a[i],
+                )
             if not usable[i]:
                 continue
             for first, last in ((start, low), (high, stop)):
                 if first < last:
                     r = running[base + first : base + last]
-                    lower(r, energy_b[first:last], first_b[first:last], energy_a[i], first_a[i], i, best[first:last], where[first:last])
-                    lower(r, other_b[first:last], second_b[first:last], other_a[i], second_a[i], i, best2[first:last], where2[first:last])
+                    lower(
+                        r,
+                        energy_b[first:last],
+                        first_b[first:last],
+                        energy_a[i],
+                        first_a[i],
+                        i,
+                        best[first:last],
+                        where[first:last],
+                    )
+                    lower(
+                        r,
+                        other_b[first:last],
+                        second_b[first:last],
+                        other_a[i],
+                        second_a[i],
+                        i,
+                        best2[first:last],
+                        where2[first:last],
+                    )

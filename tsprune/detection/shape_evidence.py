@@ -94,6 +94,7 @@ class SeriesShapes:
         """Learn training values (n_timepoints,) of the series `name`; NaN is missing."""
         self.views_: list[ShapeView] = []
         self.powers_: list[float] = []
+        self.power_ = 0.0
         self.records_: list[PruningRecord] = []
         self._units: list[list[tuple[float, float]]] = []
         n = values.size
@@ -104,7 +105,7 @@ class SeriesShapes:
         whole = np.interp(np.arange(n), np.flatnonzero(known), values[known])
         lengths = window_lengths(whole)
         views = [ShapeView(width, self.references).fit(values) for width in lengths]
-        spread = [[view.spread(d, n) for d in view.held_out(values)[0]] for view in views]
+        spread = [[view.spread(d, n) for d in view.held_out_] for view in views]
         units = [[_unit(s) for s in pair] for pair in spread]
         own = np.array([_joined(pair, unit) for pair, unit in zip(spread, units, strict=True)])
         peaks = _peaks(views, units, whole, own, self.seed) if views else np.zeros((2, 0, 0))

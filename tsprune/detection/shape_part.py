@@ -19,7 +19,8 @@ __all__ = ["ShapePart"]
 
 Floats = NDArray[np.float64]
 
-_WEIGHT = 6.0  # of evidence that finds every planted fault; detector and energies together have 3
+_WEIGHT = 5.0  # of evidence that finds the planted faults; detector and energies together have 3
+_SILENT, _FULL = 0.5, 0.9  # share of planted faults found: from no weight to full weight
 _REFERENCES = 8192  # windows of training that a view compares with
 _FEWEST = 1024  # the same, with many series
 
@@ -60,8 +61,8 @@ class ShapePart:
             for column, name in zip(rows.given.T, self.names, strict=True)
         ]
         self.records_: list[PruningRecord] = [record for shapes in self.series_ for record in shapes.records_]
-        powers = [shapes.power_ if shapes.views_ else 0.0 for shapes in self.series_]
-        self.weight = _WEIGHT * float(np.mean(powers))
+        powers = np.array([shapes.power_ for shapes in self.series_])
+        self.weight = _WEIGHT * float(np.clip((powers - _SILENT) / (_FULL - _SILENT), 0.0, 1.0).mean())
         self.held_out_ = self._worst([shapes.held_out_ for shapes in self.series_ if shapes.views_], len(rows.position))
         return self.held_out_[:, None]
 

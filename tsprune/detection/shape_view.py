@@ -8,17 +8,18 @@ means, so that the cost of a window is bounded.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.detection.kernels.window_join import nearest_windows, window_moments
+from tsprune.detection.kernels.window_join import Moments, nearest_windows, window_moments
 
 __all__ = ["ShapeView"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Moments = tuple[Floats, Floats, Floats, Floats]
 
 _SAMPLES = 64  # of a window; longer windows are compared on block means
 _PARTS = 6  # contiguous parts of training, each gives its nearest window: neighbours that are no twins
@@ -47,6 +48,9 @@ class ShapeView:
     every_ : int
         Rows in a block; windows are sequences of block means.
 
+    held_out_ : ndarray of shape (2, n_windows)
+        Relative distances of the windows of training from those that do not overlap them.
+
     References
     ----------
     Yeh et al.: "Matrix Profile I", ICDM 2016 (the join). Zimmerman et al.: "Matrix Profile XIV", SoCC 2019 (the
@@ -72,55 +76,49 @@ class ShapeView:
 
     def fit(self, values: Floats) -> ShapeView:
         """Learn training values (n_timepoints,); NaN is missing."""
-        self._learn(values)
+        blocks, usable = self._cut(values)
+        moments = window_moments(blocks, self._length)
+        self._choose(blocks, moments, usable)
+        own = np.full((2, usable.size), np.nan)
+        whole = sum(good.size for _, _, _, good in self._parts) == usable.size
+        if whole:
+            distances, nearest = self._join(blocks, moments, 0, held_out=True, good=usable)
+            own[:] = distances[0]
+        else:
+            for first, part, taken, good in self._parts:
+                own[:, first : first + good.size] = self._join(part, taken, first, held_out=True, good=good)[0][0]
+        self._own = own
+        self._typical = [_typical(distance) for distance in own]
+        if not whole:
+            distances, nearest = self._join(blocks, moments, 0, held_out=True, good=usable)
+        self.held_out_ = self._relative(distances, nearest)
         return self
 
-    def held_out(self, values: Floats) -> tuple[Floats, Integers]:
-        """Return what `of` returns for the training `values`, judged by the windows that do not overlap."""
-        if self._joined is None:
-            return self.of(values, 0, held_out=True)
-        distances, nearest = self._joined
-        self._joined = None
-        return self._relative(distances, nearest), nearest[0] * self.every_
-
-    def _learn(self, values: Floats) -> None:
-        """Cut training into windows and measure how far those are from each other."""
-        self._joined: tuple[Floats, Integers] | None = None
+    def _cut(self, values: Floats) -> tuple[Floats, Bools]:
+        """Choose blocks and bounds; return what `_blocks` returns for training."""
         self.every_ = max(1, self.width // _SAMPLES)
         self._length = max(4, self.width // self.every_)
         self._middle = float(np.nanmedian(values))
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         self._bounds = (low - _RANGES * (high - low), high + _RANGES * (high - low))
-        blocks, usable = self._blocks(values)
-        moments = window_moments(blocks, self._length)
+        return self._blocks(values)
+
+    def _choose(self, blocks: Floats, moments: Moments, usable: Bools) -> None:
+        """Choose the windows of training to compare with, and how flat ones are treated."""
         variance = moments[1]
         scale = max(float(np.max(blocks**2)), np.finfo(np.float64).tiny)
         flat = max(_FLAT * float(np.median(variance)), _NEARLY * float(variance.mean()), _TINY * scale)
         self._floors = np.array([flat, _CENTRED * float(variance.max()) + flat])
         n = variance.size
-        parts = max(1, min(_PARTS, n // (2 * self._length)))
-        edges = np.linspace(0, n, parts + 1).astype(np.int64)
-        most = max(self.references // parts, self._length)
-        self._parts = []
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        n_parts = max(1, min(_PARTS, n // (2 * self._length)))
+        most = max(self.references // n_parts, self._length)
+        self._parts: list[tuple[int, Floats, Moments, Bools]] = []
+        for start, stop in itertools.pairwise(np.linspace(0, n, n_parts + 1).astype(np.int64).tolist()):
             first = start + max(0, stop - start - most) // 2
             last = min(stop, first + most)
-            taken = tuple(np.ascontiguousarray(m[first:last]) for m in moments)
-            self._parts.append((int(first), blocks[first : last + self._length - 1], taken, usable[first:last]))
-        self._own = np.full((2, n), np.nan)
-        if sum(good.size for _, _, _, good in self._parts) == n:
-            self._joined = self._join(blocks, moments, 0, held_out=True, good=usable)
-            self._own = self._joined[0][0]
-        else:
-            for first, part, taken, good in self._parts:
-                distances, _ = self._join(part, taken, first, held_out=True, good=good)
-                self._own[:, first : first + good.size] = distances[0]
-        self._typical = np.array([self._median(own) for own in self._own])
-
-    def _median(self, own: Floats) -> float:
-        """Median distance of the reference windows."""
-        seen = own[np.isfinite(own)]
-        return max(float(np.median(seen)) if seen.size else 0.0, _TINY)
+            mean, spread, step, gap = (np.ascontiguousarray(m[first:last]) for m in moments)
+            part = blocks[first : last + self._length - 1]
+            self._parts.append((first, part, (mean, spread, step, gap), usable[first:last]))
 
     def _blocks(self, values: Floats) -> tuple[Floats, Bools]:
         """Block means (n_blocks,) without gaps, centred on training, and which windows have enough values."""
@@ -221,3 +219,9 @@ class ShapeView:
         covering = count[high] - count[low]
         sums = total[high] - total[low]
         return np.where(covering > 0, sums / np.maximum(covering, 1), np.nan)
+
+
+def _typical(own: Floats) -> float:
+    """Median of the known distances (n_windows,)."""
+    seen = own[np.isfinite(own)]
+    return max(float(np.median(seen)) if seen.size else 0.0, _TINY)

@@ -6,16 +6,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["nearest_windows", "window_moments"]
+__all__ = ["Moments", "nearest_windows", "window_moments"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Moments = tuple[Floats, Floats, Floats, Floats]
 
 _TILE = 1024  # windows whose running covariances stay in the nearest cache
 
 
 @njit(cache=True)
-def window_moments(values: Floats, width: int) -> tuple[Floats, Floats, Floats, Floats]:
+def window_moments(values: Floats, width: int) -> Moments:
     """Mean, variance and the two difference terms of every window.
 
     Parameters
@@ -82,8 +83,8 @@ def nearest_windows(
     a: Floats,
     b: Floats,
     width: int,
-    moments_a: tuple[Floats, Floats, Floats, Floats],
-    moments_b: tuple[Floats, Floats, Floats, Floats],
+    moments_a: Moments,
+    moments_b: Moments,
     floors: Floats,
     usable: NDArray[np.bool_],
     shift: int,

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.utils.validation import check_is_fitted
 
 from detectors import PrunedDetector, PrunedIsolationForest
 from detectors.parameters import (
@@ -30,28 +29,27 @@ from detectors.parameters import (
     sequence_of,
 )
 from detectors.report import PruningReport
+from tsprune.detection.alarms import AlarmBudget, FalseAlarmRate
 from tsprune.detection.components import Components
+from tsprune.detection.deciding import SeriesDeciding
 from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
 from tsprune.detection.evidence import DetectorPart, EnergyPart, Evidence, EvidencePart, SeriesRows
 from tsprune.detection.responsibility import Responsibility, episode_widths
 from tsprune.detection.scores import smooth_scores, smoothing_widths
 from tsprune.detection.shape_part import ShapePart
-from tsprune.detection.thresholds import PeaksOverThreshold
-from tsprune.exceptions import InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidSeriesError
 from tsprune.series.time_grid import TimeGrid
-from tsprune.series.validation import SeriesInput, read_series
 
 __all__ = ["SeriesDetector"]
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 _MIN_TIMEPOINTS = 8  # fewer rows are no sample of windows
 _SMALLEST = 1e-300  # magnitude of a series of zeros
-_FALSE_ALARM = 1e-3  # of the training time points, for contamination="auto"
 
 
-class SeriesDetector(OutlierMixin, BaseEstimator):
+class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
     """Detect anomalies in one series or several that are judged jointly.
 
     The chain: confirmed seasons are removed; every time point becomes a row of features of several scales (level,
@@ -135,7 +133,9 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         "smoothing": either(choice("auto"), nothing(), integer(1)),
         "energy": either(choice("auto"), boolean()),
         "shapes": either(choice("auto"), boolean()),
-        "contamination": either(choice("auto"), real(0.0, 0.5, open_low=True)),
+        "contamination": either(
+            choice("auto", "labels"), real(0.0, 0.5, open_low=True), instance_of(AlarmBudget, FalseAlarmRate)
+        ),
         "time_column": either(nothing(), instance_of(str)),
         "random_state": random_state(),
     }
@@ -191,11 +191,13 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         """
         check_parameters(self, self._parameters)
         series = self._read(X, time, fitting=True)
-        if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
+        labelled = isinstance(self.contamination, str) and self.contamination == "labels"
+        if series.n_dims == 1 and y is not None and np.ndim(y) == 1 and not labelled:
             raise InvalidSeriesError(
-                "y is not used by SeriesDetector, got X and y that are both one-dimensional; if X are times, call "
-                "fit(values, time=times), else fit(X)."
+                "y is used with contamination='labels' only, got X and y that are both one-dimensional; if X are "
+                "times, call fit(values, time=times), else fit(X)."
             )
+        labels = _read_labels(y, series.n_timepoints) if labelled else None
         if series.n_timepoints < _MIN_TIMEPOINTS:
             raise InvalidSeriesError(
                 f"X must have at least {_MIN_TIMEPOINTS} time points, got {series.n_timepoints} "
@@ -219,13 +221,15 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         self.embedding_ = SeriesEmbedding(embedding_scales(None if self.window == "auto" else int(self.window), n))
         features = self.embedding_.fit_transform(values, series.names)
         self.feature_names_out_ = self.embedding_.feature_names_
-        evidence = self._fit_evidence(SeriesRows(given, values, features, position, np.arange(n)))
+        rows = SeriesRows(given, values, features, position, np.arange(n))
+        evidence = self._fit_evidence(rows)
         widest = None if self.smoothing == "auto" else self.smoothing
         self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
         by_shape = self.shapes_.reach if self.shapes_ is not None else 1
         context = max(2 * self.embedding_.reach, max(self.smoothing_), by_shape)
         self._context = (given[-context:], position[-context:])
-        self.offset_ = -self._threshold(smooth_scores(evidence, self.smoothing_))
+        self._index = series.time_index()
+        self._fit_decision(rows, evidence, labels)
         return self
 
     def score_samples(self, X: Any, *, time: Any = None) -> Floats:
@@ -251,8 +255,22 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         return -smooth_scores(self.evidence_.of(rows), self.smoothing_)[n_context:]
 
     def decision_function(self, X: Any, *, time: Any = None) -> Floats:
-        """Score time points relative to `offset_` (n_timepoints,): below 0 is an outlier."""
-        return self.score_samples(X, time=time) - self.offset_
+        """Score time points for the decision (n_timepoints,): below 0 is an outlier.
+
+        Rows of an episode are below 0, by how far their evidence (`score_samples` before smoothing) is beyond the
+        threshold; all others are not, however close to an episode they are. With a share as `contamination` it is
+        `score_samples(X) - offset_`.
+
+        Parameters
+        ----------
+        X, time : as in `score_samples`
+        """
+        rows, n_context = self._rows(X, time)
+        evidence = self.evidence_.of(rows)
+        if self._is_share:
+            return -smooth_scores(evidence, self.smoothing_)[n_context:] - self.offset_
+        held = self._decision.held(evidence, self._flags(rows, evidence))
+        return -held[n_context:] - self.offset_
 
     def predict(self, X: Any, *, time: Any = None) -> NDArray[np.int64]:
         """Label time points (n_timepoints,): -1 outlier, +1 inlier."""
@@ -287,69 +305,6 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
         return tags
 
     # ------------------------------------------------------------------------------------------------ private
-
-    def _read(self, X: Any, time: Any, *, fitting: bool = False) -> SeriesInput:
-        """Read a series; the time column counts where the frame has it, and in fitting it must."""
-        column = self.time_column if fitting or self.time_column in getattr(X, "columns", ()) else None
-        return read_series(X, time=time, time_column=column, allow_empty_columns=not fitting, name="X")
-
-    def _place(self, series: SeriesInput) -> Integers:
-        """Positions (n_timepoints,) of the rows on the fitted grid."""
-        if series.time is None:
-            return np.arange(series.n_timepoints, dtype=np.int64)
-        if series.is_stamped != self._grid.is_stamped:
-            raise TimeIndexError(
-                f"times must be of the kind that was fitted ({'stamps' if self._grid.is_stamped else 'integers'}), "
-                f"got {'stamps' if series.is_stamped else 'integers'}; pass `time=`."
-            )
-        step = self._grid.step
-        position = np.floor_divide(2 * (series.time - self._grid.start) + step, 2 * step)
-        if position[0] < 0:
-            raise TimeIndexError(
-                f"times must not be earlier than the first fitted one, got {series.time_index()[0]}; "
-                "fit on a span that begins no later."
-            )
-        return np.asarray(position, dtype=np.int64)
-
-    def _rows(self, X: Any, time: Any) -> tuple[SeriesRows, int]:
-        """The rows, after the last fitted ones if they follow those without a gap, and how many of those."""
-        check_is_fitted(self)
-        series = self._read(X, time)
-        if series.n_series != self.n_features_in_:
-            raise InvalidSeriesError(
-                f"X has {series.n_series} features, but SeriesDetector is expecting {self.n_features_in_} features as "
-                "input, the columns that were fitted. "
-                f"Reshape your data to (n_timepoints, {self.n_features_in_})."
-            )
-        if series.has_named_columns and self.n_features_in_ > 1 and list(series.names) != self.series_names_:
-            raise InvalidSeriesError(
-                f"columns of X must be those that were fitted, in their order: {self.series_names_[:5]}, "
-                f"got {list(series.names)[:5]}."
-            )
-        if series.time is None:
-            self._check_same(series.values)
-        position = self._place(series)
-        given = series.values / self._unit
-        n_context = self._context[0].shape[0] if position[0] == self._position[-1] + 1 else 0
-        if n_context:
-            given, position = np.vstack((self._context[0], given)), np.concatenate((self._context[1], position))
-        with np.errstate(over="ignore"):  # the embedding cuts what is infinitely far from training
-            values = self.components_.remove(given, position)
-        fitted = np.minimum(np.searchsorted(self._position, position), self._position.size - 1)
-        fitted[self._position[fitted] != position] = -1
-        return SeriesRows(given, values, self.embedding_.transform(values), position, fitted), n_context
-
-    def _check_same(self, values: Floats) -> None:
-        """Raise unless rows without times (n_timepoints, n_series) repeat the fitted ones where both exist."""
-        n = min(values.shape[0], self._fitted.shape[0])
-        differ = ~((values[:n] == self._fitted[:n]) | (np.isnan(values[:n]) & np.isnan(self._fitted[:n])))
-        if differ.any():
-            row = int(np.flatnonzero(differ.any(axis=1))[0])
-            raise TimeIndexError(
-                f"rows without times count from the first fitted one, but row {row} differs from the fitted row {row}; "
-                f"pass `time=` (rows right after the fitted ones: time=np.arange({self._fitted.shape[0]}, "
-                f"{self._fitted.shape[0]} + n))."
-            )
 
     def _fit_evidence(self, rows: SeriesRows) -> Floats:
         """Fit all that judges rows; return the evidence of training (n_timepoints,)."""
@@ -387,8 +342,13 @@ class SeriesDetector(OutlierMixin, BaseEstimator):
             parts.append(self.shapes_)
         return parts
 
-    def _threshold(self, abnormality: Floats) -> float:
-        """The abnormality (of training: (n_timepoints,)) from which a time point is an outlier."""
-        if self.contamination == "auto":
-            return PeaksOverThreshold.fit_resistant(abnormality).quantile(_FALSE_ALARM)
-        return float(np.quantile(abnormality, 1.0 - float(self.contamination)))
+
+def _read_labels(y: Any, n_timepoints: int) -> NDArray[np.int64]:
+    """Labels (n_timepoints,): -1, 0 or +1."""
+    labels = np.zeros(0) if y is None else np.asarray(y, dtype=np.float64)
+    if labels.shape != (n_timepoints,) or not np.isin(labels, (-1.0, 0.0, 1.0)).all():
+        raise InvalidSeriesError(
+            f"contamination='labels' needs y of shape ({n_timepoints},) with -1 (abnormal), +1 (normal) and 0 "
+            f"(unknown), got {'none' if y is None else f'shape {labels.shape}'}; pass y, or another contamination."
+        )
+    return labels.astype(np.int64)

@@ -69,7 +69,7 @@ class SeasonalProfile:
         name : str
             Of the series, for the record.
         unexplained : ndarray of shape (n_timepoints,), optional
-            What other series leave of the column; the season must show there.
+            What other series leave of the column, in its units; the season must show there, or tell more than they do.
         """
         item = f"{name} season {period}"
         cycle, phase = position // period, position % period
@@ -78,6 +78,10 @@ class SeasonalProfile:
             reason = f"{n_cycles} cycles; {_MIN_CYCLES} are needed to confirm a season on cycles it was not learnt from"
             return None, PruningRecord(item, "season", True, reason, n_cycles, _MIN_CYCLES)
         gain = _held_out_gain(column if unexplained is None else unexplained, cycle % 2, phase, period)
+        if unexplained is not None and gain < _MIN_GAIN:
+            own = _held_out_gain(column, cycle % 2, phase, period)
+            if own >= _MIN_GAIN and (1.0 - own) * _mean_deviation(column) <= _mean_deviation(unexplained):
+                gain = own
         if gain < _MIN_GAIN:
             reason = "held-out cycles do not follow the profile of the others"
             return None, PruningRecord(item, "season", True, reason, gain, _MIN_GAIN)
@@ -177,14 +181,19 @@ def candidate_periods(column: Floats, position: Integers, period: Any) -> list[i
 def unexplained_by_others(values: Floats) -> Floats:
     """Return what a ridge regression on the other series leaves of each one, same shape as `values` (2-dimensional).
 
-    Missing values count as the mean of their series; the residuals are in deviations of the series.
+    Missing values count as the mean of their series.
     """
     spread = np.nanstd(values, axis=0)
     scaled = (values - np.nanmean(values, axis=0)) / np.where(spread > 0.0, spread, 1.0)
     scaled[np.isnan(scaled)] = 0.0
     correlation = scaled.T @ scaled / scaled.shape[0]
     precision = np.linalg.inv(correlation + _RIDGE * np.eye(correlation.shape[0]))
-    return np.asarray(scaled @ precision / np.diag(precision))
+    return np.asarray(scaled @ precision / np.diag(precision) * spread)
+
+
+def _mean_deviation(column: Floats) -> float:
+    """Mean absolute deviation (n_timepoints,) from the median, missing values left out."""
+    return float(np.nanmean(np.abs(column - np.nanmedian(column))))
 
 
 def _phase_medians(column: Floats, phase: Integers, period: int) -> Floats:

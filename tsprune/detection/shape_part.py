@@ -60,6 +60,7 @@ class ShapePart:
             SeriesShapes(references).fit(np.ascontiguousarray(column), name)
             for column, name in zip(rows.given.T, self.names, strict=True)
         ]
+        self._missing = np.isnan(rows.given)
         self.records_: list[PruningRecord] = [record for shapes in self.series_ for record in shapes.records_]
         powers = np.array([shapes.power_ for shapes in self.series_])
         self.weight = _WEIGHT * float(np.clip((powers - _SILENT) / (_FULL - _SILENT), 0.0, 1.0).mean())
@@ -68,34 +69,35 @@ class ShapePart:
 
     def of(self, rows: SeriesRows) -> Floats:
         """Return the evidence (n_rows, 1); fitted rows as `fit` returned them."""
-        return self._worst(self.by_series(rows), rows.position.size)[:, None]
+        parts = [self._one(k, rows) for k, shapes in enumerate(self.series_) if shapes.views_]
+        return self._worst(parts, rows.position.size)[:, None]
 
-    def by_series(self, rows: SeriesRows) -> list[Floats]:
-        """Return the evidence (n_rows,) of every series whose structure repeats."""
-        new = np.flatnonzero(rows.fitted < 0)
-        low, high = 0, 0
-        if new.size:
-            low, high = max(0, int(new[0]) - self.reach), min(rows.fitted.size, int(new[-1]) + 1 + self.reach)
-        return [
-            self._one(shapes, rows.given[low:high, k], rows, low, high)
-            for k, shapes in enumerate(self.series_)
-            if shapes.views_
-        ]
-
-    def _one(self, shapes: SeriesShapes, values: Floats, rows: SeriesRows, low: int, high: int) -> Floats:
-        """Evidence (n_rows,) of one series; `values` are those of the rows [low, high) with the new ones."""
-        out = np.where(rows.fitted < 0, 0.0, shapes.held_out_[rows.fitted])
-        if low < high:
-            place = self._place(rows, low)
-            judged = shapes.of(np.ascontiguousarray(values), place, held_out=True)
-            out[low:high] = np.where(rows.fitted[low:high] < 0, judged, out[low:high])
+    def _one(self, k: int, rows: SeriesRows) -> Floats:
+        """Evidence (n_rows,) of one series: stretches of rows that are new, or missing only now, are judged anew."""
+        shapes, values, fitted = self.series_[k], np.ascontiguousarray(rows.given[:, k]), rows.fitted
+        out = np.where(fitted < 0, 0.0, shapes.held_out_[fitted])
+        changed = (fitted < 0) | (np.isnan(values) & ~self._missing[fitted, k])
+        n, reach = fitted.size, self.reach
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], changed, [False])).astype(np.int8)))
+        for start, stop in _grown(edges.reshape(-1, 2), reach, n):
+            low, high = max(0, start - reach), min(n, stop + reach)
+            place = int(fitted[low]) if fitted[low] >= 0 else shapes.held_out_.size + reach
+            out[start:stop] = shapes.of(values[low:high], place, held_out=True)[start - low : stop - low]
         return out
-
-    def _place(self, rows: SeriesRows, low: int) -> int:
-        """Row of training that row `low` is; rows after training are at least a window away from it."""
-        return int(rows.fitted[low]) if rows.fitted[low] >= 0 else self.held_out_.size + self.reach
 
     @staticmethod
     def _worst(evidence: list[Floats], n: int) -> Floats:
         """Largest evidence of any series (n,); 0 without one."""
         return np.max(evidence, axis=0) if evidence else np.zeros(n)
+
+
+def _grown(runs: NDArray[np.intp], reach: int, n: int) -> list[tuple[int, int]]:
+    """Runs [start, stop) of `n` rows grown by `reach` on both sides, those that then meet as one."""
+    out: list[tuple[int, int]] = []
+    for start, stop in runs.tolist():
+        low, high = max(0, start - reach), min(n, stop + reach)
+        if out and low <= out[-1][1] + reach:
+            out[-1] = (out[-1][0], high)
+        else:
+            out.append((low, high))
+    return out

@@ -1,8 +1,10 @@
-"""Thresholds from the tail of training scores: peaks over a threshold, generalised Pareto.
+"""Thresholds from the ordinary tail: maxima of blocks of rows, those that are suspected left out.
 
-Values here measure abnormality: HIGHER = more abnormal (detectors turn the sign at their boundary). The body of
-the distribution is the empirical one; beyond its upper quantile the excesses follow a generalised Pareto
-distribution, which also covers values larger than any seen.
+Values here measure abnormality: HIGHER = more abnormal (detectors turn the sign at their boundary). The rows of an
+episode depend on each other, the maxima of blocks hardly; a block counts once however long its episode is. The
+maxima of ordinary blocks follow a Gumbel distribution; its line is fitted to the lower three quarters of them, rows
+that are passed by next to no ordinary block are left out with their neighbours, and so on until none is new: several
+incidents do not hide each other.
 """
 
 from __future__ import annotations
@@ -15,177 +17,146 @@ from numpy.typing import NDArray
 
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
 
-__all__ = ["PeaksOverThreshold"]
+__all__ = ["OrdinaryTail"]
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
-_TAIL_SHARE = 0.02  # Siffer et al. start at the 98 % quantile
-_MIN_PEAKS = 10  # fewer excesses say nothing about a shape: the tail is then exponential
-_RESISTANT_SHARE = 0.1  # the quantiles of a resistant fit lie at this share, half and a quarter of it
-_RESISTANT_SHAPE_MAX = 0.3  # heavier tails at those quantiles are mostly the anomalies themselves
-_NO_SHAPE = 1e-9  # the exponential limit
-_SHAPE_MIN, _SHAPE_MAX = -0.5, 0.9  # regular likelihood below, finite mean above
+_LOWER = 0.75  # share of the block maxima, from below, that the line is fitted to
+_PLOTTING = 0.35  # plotting positions (i - 0.35) / n (Hosking, Wallis, Wood 1985)
+_SUSPECT = 0.01  # expected ordinary blocks of the whole sample beyond the level from which rows are suspected
+_ROUNDS = 30
+_FEWEST_BLOCKS = 4
+_BLOCKS = 40  # that many blocks are wanted; of 8 rows at least and 64 at most
+_SHORTEST, _LONGEST = 8, 64
 
 
 @dataclass(frozen=True)
-class PeaksOverThreshold:
-    """Upper tail of a sample of abnormalities.
+class OrdinaryTail:
+    """Gumbel distribution of the largest abnormality in a block of ordinary rows.
 
     Attributes
     ----------
-    reference : ndarray of shape (n_values,)
-        The sample, sorted.
-    start : float
-        Where the tail begins.
-    share : float
-        Share of the sample above `start`.
-    shape, scale : float
-        Parameters of the generalised Pareto distribution of the excesses over `start`.
+    location, scale : float
+        Of the largest abnormality in `block` rows.
+    block : float
+        Rows of a block.
+    suspected : ndarray of bool of shape (n_rows,)
+        Rows of the sample that were left out.
 
     References
     ----------
-    Siffer, Fouque, Termier, Largouet: "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017, sections
-    3.2 (peaks over threshold, equation 1) and 4.1 (initial threshold at the 98 % quantile).
-    Hosking, Wallis: "Parameter and Quantile Estimation for the Generalized Pareto Distribution", Technometrics
-    29(3), 1987, section 4 (probability-weighted moments).
-    Pickands: "Statistical Inference Using Extreme Order Statistics", Annals of Statistics 3(1), 1975, section 3
-    (shape and scale from three quantiles).
+    Coles: "An Introduction to Statistical Modeling of Extreme Values", 2001, chapter 3 (block maxima).
+    Hosking, Wallis, Wood: "Estimation of the Generalized Extreme-Value Distribution by the Method of
+    Probability-Weighted Moments", Technometrics 27(3), 1985 (plotting positions).
 
     Examples
     --------
     >>> import numpy as np
     >>> sample = np.random.default_rng(0).exponential(size=10_000)
-    >>> tail = PeaksOverThreshold.fit(sample)
-    >>> bool(abs(tail.quantile(1e-4) - np.log(1e4)) < 1.0)
-    True
+    >>> sample[5000:5100] += 100.0
+    >>> tail = OrdinaryTail.fit(sample)
+    >>> bool(abs(tail.level(0.1, 10_000) - np.log(1e5)) < 1.5), int(tail.suspected[5000:5100].sum())
+    (True, 100)
     """
 
-    reference: Floats
-    start: float
-    share: float
-    shape: float
+    location: float
     scale: float
+    block: float
+    suspected: Mask
 
     @classmethod
-    def fit(cls, abnormality: Floats, *, tail_share: float = _TAIL_SHARE) -> PeaksOverThreshold:
+    def fit(cls, abnormality: Floats, *, reach: int = 0, block: int | None = None) -> OrdinaryTail:
         """Fit the tail.
 
         Parameters
         ----------
-        abnormality : ndarray of shape (n_values,)
-            Finite; higher = more abnormal.
-        tail_share : float in (0, 0.5], default=0.02
-            Share of the sample that counts as tail.
+        abnormality : ndarray of shape (n_rows,)
+            In order of time; NaN is left out.
+        reach : int, default=0
+            Rows on either side that an abnormal row raises, too.
+        block : int, optional
+            Rows of a block; default a fortieth of the sample, from 8 to 64.
 
         Raises
         ------
-        InvalidParameterError
-            If `tail_share` is out of range.
         InvalidSeriesError
-            If there is no value, or one that is not finite.
+            If there is no value, or one that is infinite.
         """
-        if not 0.0 < tail_share <= 0.5:
-            raise InvalidParameterError(f"tail_share must be in (0, 0.5], got {tail_share}.")
-        values = np.sort(np.asarray(abnormality, dtype=np.float64))
-        if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
+        values = np.asarray(abnormality, dtype=np.float64)
+        known = ~np.isnan(values)
+        if values.ndim != 1 or not known.any() or np.isinf(values).any():
             raise InvalidSeriesError(
                 f"a tail needs a one-dimensional sample of finite values, got shape {values.shape} with "
-                f"{int((~np.isfinite(values)).sum())} values that are not finite; leave those out."
+                f"{int(np.isinf(values).sum())} infinite and {int(known.sum())} present values; leave those out."
             )
-        share = min(0.5, max(tail_share, _MIN_PEAKS / values.size))
-        start = float(np.quantile(values, 1.0 - share))
-        excesses = values[values > start] - start
-        shape, scale = _fit_excesses(excesses)
-        return cls(values, start, excesses.size / values.size, shape, scale)
+        n = values.size
+        rows = min(max(n // _BLOCKS, _SHORTEST), _LONGEST) if block is None else block
+        n_blocks = max(n // rows, min(_FEWEST_BLOCKS, n))
+        number = np.arange(n) * n_blocks // n
+        location, scale = _fit_line(_maxima(values, known, number, n_blocks))
+        ordinary = known
+        for _ in range(_ROUNDS):
+            level = location + scale * math.log(n_blocks / _SUSPECT)
+            worse = np.flatnonzero(ordinary & (values > level))
+            fewer = ordinary.copy()
+            for row in worse.tolist():
+                fewer[max(0, row - reach) : row + reach + 1] = False
+            maxima = _maxima(values, fewer, number, n_blocks)
+            if not worse.size or maxima.size < max(_FEWEST_BLOCKS, n_blocks // 4):
+                break
+            ordinary = fewer
+            location, scale = _fit_line(maxima)
+        return cls(location, scale, n / n_blocks, known & ~ordinary)
 
-    @classmethod
-    def fit_resistant(cls, abnormality: Floats) -> PeaksOverThreshold:
-        """Fit the tail from quantiles that anomalies in the sample can hardly move.
+    def expected_episodes(self, abnormality: Floats, n_rows: float) -> Floats:
+        """Return how many blocks of `n_rows` ordinary rows pass each abnormality (n_values,)."""
+        z = self._standard(np.asarray(abnormality, dtype=np.float64))
+        return np.asarray(n_rows / self.block * -np.expm1(-np.exp(-z)))
 
-        Shape and scale follow from the quantiles at 10, 5 and 2.5 % of the sample: whatever the worst 2.5 % are, the
-        tail is that of the rest. The shape is held in [0, 0.3].
+    def p_value(self, abnormality: Floats, n_rows: float) -> Floats:
+        """Return the probability (n_values,) that any of `n_rows` ordinary rows is at least as abnormal, in (0, 1]."""
+        z = self._standard(np.asarray(abnormality, dtype=np.float64))
+        p = -np.expm1(-n_rows / self.block * np.exp(-z))
+        return np.asarray(np.maximum(p, np.finfo(np.float64).tiny))
 
-        Parameters
-        ----------
-        abnormality : ndarray of shape (n_values,)
-            Finite; higher = more abnormal.
-
-        Raises
-        ------
-        InvalidSeriesError
-            If there is no value, or one that is not finite.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> sample = np.random.default_rng(0).exponential(size=2000)
-        >>> sample[:20] += 100.0
-        >>> fits = PeaksOverThreshold.fit(sample), PeaksOverThreshold.fit_resistant(sample)
-        >>> [bool(fit.quantile(1e-3) > 20.0) for fit in fits]
-        [True, False]
-        """
-        plain = cls.fit(abnormality, tail_share=_RESISTANT_SHARE)
-        low, middle, high = np.quantile(plain.reference, 1.0 - _RESISTANT_SHARE / np.array([1.0, 2.0, 4.0]))
-        if not middle > low:
-            return plain
-        shape = min(max(math.log2(max(high - middle, middle - low) / (middle - low)), 0.0), _RESISTANT_SHAPE_MAX)
-        unit = math.log(2.0) if shape < _NO_SHAPE else (2.0**shape - 1.0) / shape
-        return cls(plain.reference, float(low), _RESISTANT_SHARE, shape, float(middle - low) / unit)
-
-    def p_value(self, abnormality: Floats) -> Floats:
-        """Return the probability of a value at least as abnormal (n_values,), in (0, 1]."""
-        values = np.asarray(abnormality, dtype=np.float64)
-        n = self.reference.size
-        at_least = n - np.searchsorted(self.reference, values, side="left")
-        body: Floats = np.asarray((at_least + 1.0) / (n + 1.0), dtype=np.float64)
-        if self.scale <= 0.0:
-            return body
-        excess = np.maximum(values - self.start, 0.0)
-        log_tail = math.log(self.share) + _log_survival(excess, self.shape, self.scale)
-        floor = np.finfo(np.float64).tiny
-        tail = np.maximum(np.exp(np.minimum(log_tail, 0.0)), floor)
-        return np.asarray(np.where(values > self.start, tail, body))
-
-    def quantile(self, p: float) -> float:
-        """Return the abnormality that is passed with probability `p`.
+    def level(self, episodes: float, n_rows: float) -> float:
+        """Return the abnormality that `episodes` episodes in `n_rows` ordinary rows are expected to pass.
 
         Raises
         ------
         InvalidParameterError
-            If `p` is not in (0, 1).
+            If `episodes` is not positive.
         """
-        if not 0.0 < p < 1.0:
-            raise InvalidParameterError(f"p must be in (0, 1), got {p}.")
-        if p >= self.share or self.scale <= 0.0:
-            return float(np.quantile(self.reference, 1.0 - p))
-        ratio = self.share / p
-        if abs(self.shape) < _NO_SHAPE:
-            return self.start + self.scale * math.log(ratio)
-        return float(self.start + self.scale / self.shape * (ratio**self.shape - 1.0))
+        if not episodes > 0.0:
+            raise InvalidParameterError(f"episodes must be positive, got {episodes}.")
+        share = min(episodes * self.block / n_rows, 1.0 - 1e-9)
+        return self.location - self.scale * math.log(-math.log1p(-share))
+
+    def _standard(self, values: Floats) -> Floats:
+        """Values in units of the tail; held where exponentials stay finite."""
+        if self.scale <= 0.0:
+            return np.where(values > self.location, 700.0, -6.0)
+        return np.clip((values - self.location) / self.scale, -6.0, 700.0)
 
 
-def _fit_excesses(excesses: Floats) -> tuple[float, float]:
-    """Shape and scale of the excesses (n_peaks,) by probability-weighted moments; scale 0 without any."""
-    n = excesses.size
-    if n == 0:
-        return 0.0, 0.0
-    mean = float(excesses.mean())
-    if n < _MIN_PEAKS:
-        return 0.0, mean
-    ordered = np.sort(excesses)
-    weights = (n - np.arange(1, n + 1)) / (n - 1)
-    second = float((weights * ordered).mean())
-    spread = mean - 2.0 * second
-    if spread <= 1e-12 * mean:
-        return _SHAPE_MAX, mean * (1.0 - _SHAPE_MAX)
-    shape = min(max(2.0 - mean / spread, _SHAPE_MIN), _SHAPE_MAX)
-    return shape, mean * (1.0 - shape)
+def _maxima(values: Floats, ordinary: Mask, number: NDArray[np.int64], n_blocks: int) -> Floats:
+    """Largest ordinary value of every block that has at least half of its rows, sorted."""
+    largest = np.full(n_blocks, -np.inf)
+    np.maximum.at(largest, number[ordinary], values[ordinary])
+    count = np.bincount(number[ordinary], minlength=n_blocks)
+    enough = (count > 0) & (2 * count >= np.bincount(number, minlength=n_blocks))
+    if not enough.any():
+        enough = count > 0
+    return np.sort(largest[enough])
 
 
-def _log_survival(excess: Floats, shape: float, scale: float) -> Floats:
-    """Log of the probability (n_values,) that an excess is passed; -inf beyond a finite end point."""
-    if abs(shape) < _NO_SHAPE:
-        return -excess / scale
-    inside = np.maximum(1.0 + shape * excess / scale, 0.0)
-    with np.errstate(divide="ignore"):
-        return -np.log(inside) / shape
+def _fit_line(maxima: Floats) -> tuple[float, float]:
+    """Location and scale of the Gumbel distribution whose lower quantiles the sorted maxima (n,) follow."""
+    n = maxima.size
+    few = min(n, max(_FEWEST_BLOCKS, math.ceil(_LOWER * n)))
+    reduced = -np.log(-np.log((np.arange(1, few + 1) - _PLOTTING) / n))
+    spread = float(((reduced - reduced.mean()) ** 2).sum())
+    lower = maxima[:few]
+    scale = float(((reduced - reduced.mean()) * lower).sum()) / spread if spread > 0.0 else 0.0
+    return float(lower.mean() - scale * reduced.mean()), scale

@@ -8,8 +8,6 @@ means, so that the cost of a window is bounded.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +19,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_SAMPLES = 64  # of a window; longer windows are compared on block means
+_SAMPLES = 48  # of a window; longer windows are compared on block means
 _PARTS = 6  # contiguous parts of training, each gives its nearest window: neighbours that are no twins
 _NEAREST = 3  # neighbours whose own distances say how much shapes differ there
 _SOFT = 0.25  # of the median training distance, added to those
@@ -78,19 +76,11 @@ class ShapeView:
         """Learn training values (n_timepoints,); NaN is missing."""
         blocks, usable = self._cut(values)
         moments = window_moments(blocks, self._length)
-        self._choose(blocks, moments, usable)
-        own = np.full((2, usable.size), np.nan)
-        whole = sum(good.size for _, _, _, good in self._parts) == usable.size
-        if whole:
-            distances, nearest = self._join(blocks, moments, 0, held_out=True, good=usable)
-            own[:] = distances[0]
-        else:
-            for first, part, taken, good in self._parts:
-                own[:, first : first + good.size] = self._join(part, taken, first, held_out=True, good=good)[0][0]
-        self._own = own
-        self._typical = [_typical(distance) for distance in own]
-        if not whole:
-            distances, nearest = self._join(blocks, moments, 0, held_out=True, good=usable)
+        self._train = (blocks, moments, usable)
+        self._choose(moments[1])
+        distances, nearest = self._join(blocks, moments, 0, held_out=True, good=usable)
+        self._own = np.ascontiguousarray(distances[0])
+        self._typical = [_typical(distance) for distance in self._own]
         self.held_out_ = self._relative(distances, nearest)
         return self
 
@@ -101,30 +91,25 @@ class ShapeView:
         self._middle = float(np.nanmedian(values))
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         self._bounds = (low - _RANGES * (high - low), high + _RANGES * (high - low))
+        self._scale = high - low
         return self._blocks(values)
 
-    def _choose(self, blocks: Floats, moments: Moments, usable: Bools) -> None:
-        """Choose the windows of training to compare with, and how flat ones are treated."""
-        variance = moments[1]
-        scale = max(float(np.max(blocks**2)), np.finfo(np.float64).tiny)
-        flat = max(_FLAT * float(np.median(variance)), _NEARLY * float(variance.mean()), _TINY * scale)
+    def _choose(self, variance: Floats) -> None:
+        """Choose the windows of training to compare with, by their variances, and how flat ones are treated."""
+        flat = max(_FLAT * float(np.median(variance)), _NEARLY * float(variance.mean()), _TINY)
         self._floors = np.array([flat, _CENTRED * float(variance.max()) + flat])
         n = variance.size
         n_parts = max(1, min(_PARTS, n // (2 * self._length)))
         most = max(self.references // n_parts, self._length)
-        self._parts: list[tuple[int, Floats, Moments, Bools]] = []
-        for start, stop in itertools.pairwise(np.linspace(0, n, n_parts + 1).astype(np.int64).tolist()):
-            first = start + max(0, stop - start - most) // 2
-            last = min(stop, first + most)
-            mean, spread, step, gap = (np.ascontiguousarray(m[first:last]) for m in moments)
-            part = blocks[first : last + self._length - 1]
-            self._parts.append((first, part, (mean, spread, step, gap), usable[first:last]))
+        edges = np.linspace(0, n, n_parts + 1).astype(np.int64)
+        first = edges[:-1] + np.maximum(0, np.diff(edges) - most) // 2
+        self._parts = np.column_stack((first, np.minimum(edges[1:], first + most)))
 
     def _blocks(self, values: Floats) -> tuple[Floats, Bools]:
-        """Block means (n_blocks,) without gaps, centred on training, and which windows have enough values."""
+        """Block means (n_blocks,) without gaps, in training ranges, and which windows have enough values."""
         every, n = self.every_, max(values.size // self.every_, 1)
         with np.errstate(over="ignore"):
-            inside = np.clip(values, *self._bounds) - self._middle
+            inside = (np.clip(values, *self._bounds) - self._middle) / self._scale
         cut = inside[: n * every].reshape(n, -1)
         present = ~np.isnan(cut)
         count = present.sum(axis=1)
@@ -138,24 +123,22 @@ class ShapeView:
         return means, seen >= _PRESENT * length
 
     def _join(
-        self, blocks: Floats, moments: Moments, place: int, *, held_out: bool, good: Bools | None
+        self, blocks: Floats, moments: Moments, place: int, *, held_out: bool, good: Bools
     ) -> tuple[Floats, Integers]:
-        """Distances and places (parts, 2, n_windows) of the nearest windows of each part of training, sorted."""
+        """Distances and places (n_nearest, 2, n_windows) of the nearest windows of the parts of training, sorted."""
+        train, train_moments, usable = self._train
         n = moments[0].size
-        exclusion = self._length if held_out else 0
-        distances = np.full((len(self._parts), 2, n), np.inf)
-        nearest = np.zeros((len(self._parts), 2, n), dtype=np.int64)
-        for k, (first, part, taken, usable) in enumerate(self._parts):
-            nearest_windows(
-                part, blocks, self._length, taken, moments, self._floors, usable,
-                place - first, exclusion, distances[k], nearest[k],
-            )  # fmt: skip
-            nearest[k] += first
-        order = np.argsort(distances, axis=0, kind="stable")
+        distances = np.full((len(self._parts), 2, n), np.inf, dtype=np.float32)
+        nearest = np.zeros((len(self._parts), 2, n), dtype=np.int32)
+        nearest_windows(
+            train, blocks, self._length, train_moments, moments, self._floors, usable, self._parts,
+            place, self._length if held_out else 0, distances, nearest,
+        )  # fmt: skip
+        few = min(_NEAREST, len(self._parts))
+        order = np.argsort(distances, axis=0, kind="stable")[:few]
         distances = np.sqrt(np.maximum(np.take_along_axis(distances, order, axis=0), 0.0))
-        if good is not None:
-            distances[:, :, ~good] = np.nan
-        return distances, np.take_along_axis(nearest, order, axis=0)
+        distances[:, :, ~good] = np.nan
+        return distances.astype(np.float64), np.take_along_axis(nearest, order, axis=0).astype(np.int64)
 
     def of(self, values: Floats, place: int, *, held_out: bool = False) -> tuple[Floats, Integers]:
         """Return relative distances and the nearest training windows of all windows of `values`.
@@ -185,11 +168,10 @@ class ShapeView:
 
     def _relative(self, distances: Floats, nearest: Integers) -> Floats:
         """Distances (2, n_windows) in units of what the windows found are away from the rest of training."""
-        used = min(_NEAREST, distances.shape[0])
         out = np.empty(distances.shape[1:])
         for k in (0, 1):
-            around = self._own[k][nearest[:used, k]]
-            seen = np.isfinite(distances[:used, k]) & np.isfinite(around)
+            around = self._own[k][nearest[:, k]]
+            seen = np.isfinite(distances[:, k]) & np.isfinite(around)
             base = np.where(seen, around, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
             out[k] = distances[0, k] / (base + _SOFT * self._typical[k])
         out[~np.isfinite(out)] = np.nan

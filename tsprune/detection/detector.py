@@ -18,6 +18,7 @@ from detectors.parameters import (
     Rules,
     boolean,
     check_parameters,
+    check_value,
     choice,
     either,
     has_methods,
@@ -36,7 +37,7 @@ from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
 from tsprune.detection.evidence import DetectorPart, EnergyPart, Evidence, EvidencePart, SeriesRows
 from tsprune.detection.responsibility import Responsibility, episode_widths
 from tsprune.detection.scores import smooth_scores, smoothing_widths
-from tsprune.detection.shape_part import ShapePart
+from tsprune.detection.shape_part import AbnormalShape, ShapePart
 from tsprune.exceptions import InvalidSeriesError
 from tsprune.series.time_grid import TimeGrid
 
@@ -73,6 +74,10 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
     energy : "auto" or bool, default="auto"
         Whether the energy joins the detector's score; "auto" joins it to the default detector only, so that a
         detector given by the caller is what scores.
+    shapes : "auto" or bool, default="auto"
+        Whether shapes are compared with those of training: the cycle that is wrong while every value is right. They
+        count only as far as faults of shape planted into training are found; "auto" joins them to the default
+        detector only.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of abnormal training time points; "auto" alarms where the tail of the training scores (generalised
         Pareto, fitted to quantiles that a few anomalies cannot move) is passed with probability 0.001.
@@ -85,8 +90,10 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
     detector_ : fitted detector with pruned features
     support_ : ndarray of bool of shape (n_embedded_features,)
         Features that stay.
+    shapes_ : ShapePart or None
+        Window lengths and weight of the shapes.
     report_ : PruningReport
-        Seasons and features, removed and kept.
+        Seasons and features, removed and kept, and which windows find planted faults.
     offset_ : float
         Scores below it are outliers.
     components_ : Components
@@ -111,7 +118,7 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
     ----------
     Liu, Ting, Zhou: "Isolation Forest", ICDM 2008. Shyu et al.: "A Novel Anomaly Detection Scheme Based on Principal
     Component Classifier", ICDM Foundations Workshop 2003. Siffer et al.: "Anomaly Detection in Streams with Extreme
-    Value Theory", KDD 2017, section 3.2 (the threshold).
+    Value Theory", KDD 2017, section 3.2 (the threshold). Yeh et al.: "Matrix Profile I", ICDM 2016 (the shapes).
 
     Examples
     --------
@@ -297,6 +304,34 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
         names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
         parts = self._responsibility.of(rows.features)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
+
+    def explain_shapes(self, X: Any, *, time: Any = None, n_shapes: int = 5) -> list[AbnormalShape]:
+        """Lay the most abnormal shapes over the stretches of training that are most like them.
+
+        Parameters
+        ----------
+        X, time : as in `score_samples`
+        n_shapes : int >= 1, default=5
+            At most that many, a window apart from each other.
+
+        Returns
+        -------
+        list of AbnormalShape
+            Most abnormal first: `series, evidence, start, values`, and `nearest_start, nearest_values` of training.
+            Empty where no structure repeats.
+        """
+        check_value("n_shapes", n_shapes, integer(1), owner="explain_shapes")
+        rows, n_context = self._rows(X, time)
+        index = self._read(X, time).time_index()
+        found = [] if self.shapes_ is None else self.shapes_.worst(rows, n_context, int(n_shapes))
+        shapes = []
+        for k, evidence, width, start, nearest in found:
+            first = self._index[-(n_context - start)] if start < n_context else index[start - n_context]
+            here, there = rows.given[start : start + width, k], self._fitted[nearest : nearest + width, k]
+            shapes.append(
+                AbnormalShape(self.series_names_[k], evidence, first, self._index[nearest], here * self._unit[k], there)
+            )
+        return shapes
 
     def __sklearn_tags__(self) -> Any:
         """Tags: NaN is a missing value."""

@@ -9,8 +9,6 @@ Values measure abnormality: HIGHER = more abnormal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +16,7 @@ from detectors.report import PruningRecord
 from tsprune.detection.shape_view import ShapeView
 from tsprune.detection.window_lengths import window_lengths
 
-__all__ = ["NearestCycle", "SeriesShapes"]
+__all__ = ["SeriesShapes"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,26 +27,6 @@ _ENDS = 16  # a sixteenth of a stretch gives the level of its end
 _POWER = 0.5  # share of the planted faults that a view has to find
 _HIGH = 0.99  # quantile of training one unit above the median
 _LEAST = 0.05  # of the median
-
-
-@dataclass(frozen=True)
-class NearestCycle:
-    """A window and the window of training that is most like it.
-
-    Attributes
-    ----------
-    start, stop : int
-        Rows of the window, counted from the first row that was scored.
-    nearest : int
-        First row of the window of training.
-    distance : float
-        Distance in units of training: 0 typical, 1 passed by a hundredth of training.
-    """
-
-    start: int
-    stop: int
-    nearest: int
-    distance: float
 
 
 class SeriesShapes:
@@ -139,6 +117,33 @@ class SeriesShapes:
             distances, _ = view.of(values, place, held_out=held_out)
             parts.append(_joined([view.spread(d, values.size) for d in distances], units))
         return np.mean(parts, axis=0) if parts else np.zeros(values.size)
+
+    def nearest(self, values: Floats, place: int, row: int) -> tuple[int, int, int]:
+        """Return the window that speaks most against a row of `values`, and the one of training that is most like it.
+
+        Parameters
+        ----------
+        values, place : as in `of`
+        row : int
+
+        Returns
+        -------
+        width, start, nearest : int
+            Length of the window, its first row in `values`, first row of the window of training.
+        """
+        best = (-np.inf, 0, 0, 0)
+        for view, units in zip(self.views_, self._units, strict=True):
+            distances, nearest = view.of(values, place, held_out=True)
+            pair = [(d - middle) / unit for d, (middle, unit) in zip(distances, units, strict=True)]
+            block = row // view.every_
+            first = max(0, block - view.width // view.every_ + 1)
+            if first >= distances.shape[1]:
+                continue
+            evidence = np.where(np.isnan(pair[0]), -np.inf, np.mean(pair, axis=0))[first : block + 1]
+            k = int(np.argmax(evidence))
+            if evidence[k] > best[0]:
+                best = (float(evidence[k]), view.width, (first + k) * view.every_, int(nearest[first + k]))
+        return best[1:]
 
 
 def _unit(spread: Floats) -> tuple[float, float]:

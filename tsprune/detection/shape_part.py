@@ -7,6 +7,8 @@ not drowned. Series without repeating structure have no say.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from detectors.report import PruningRecord
 from tsprune.detection.evidence import SeriesRows
 from tsprune.detection.shape_evidence import SeriesShapes
 
-__all__ = ["ShapePart"]
+__all__ = ["AbnormalShape", "ShapePart"]
 
 Floats = NDArray[np.float64]
 
@@ -23,6 +25,34 @@ _WEIGHT = 5.0  # of evidence that finds the planted faults; detector and energie
 _SILENT, _FULL = 0.5, 0.9  # share of planted faults found: from no weight to full weight
 _REFERENCES = 6000  # windows of training that a view compares with
 _FEWEST = 1024  # the same, with many series
+
+
+@dataclass(frozen=True)
+class AbnormalShape:
+    """A stretch whose shape is abnormal, and the stretch of training that is most like it.
+
+    Attributes
+    ----------
+    series : str
+    evidence : float
+        In units of training: 0 typical, 1 passed by a hundredth of training.
+    start, nearest_start : object
+        Times of the first rows of both stretches, entries of the index.
+    values, nearest_values : ndarray of shape (window,)
+        Both stretches, in the units of the series.
+    """
+
+    series: str
+    evidence: float
+    start: Any
+    nearest_start: Any
+    values: Floats
+    nearest_values: Floats
+
+    @property
+    def window(self) -> int:
+        """Length of both stretches, in rows."""
+        return int(self.values.size)
 
 
 class ShapePart:
@@ -71,6 +101,29 @@ class ShapePart:
         """Return the evidence (n_rows, 1); fitted rows as `fit` returned them."""
         parts = [self._one(k, rows) for k, shapes in enumerate(self.series_) if shapes.views_]
         return self._worst(parts, rows.position.size)[:, None]
+
+    def worst(self, rows: SeriesRows, n_context: int, n: int) -> list[tuple[int, float, int, int, int]]:
+        """Return the `n` most abnormal stretches of rows after `n_context` rows, most abnormal first.
+
+        Returns
+        -------
+        list of (series, evidence, width, start, nearest)
+            Number of the series, its evidence, length and first row of the stretch, row of training of the nearest.
+        """
+        found: list[tuple[int, float, int, int, int]] = []
+        for k, shapes in enumerate(self.series_):
+            if not shapes.views_:
+                continue
+            evidence, values = self._one(k, rows), np.ascontiguousarray(rows.given[:, k])
+            evidence[:n_context] = -np.inf
+            place = int(rows.fitted[0]) if rows.fitted[0] >= 0 else shapes.held_out_.size + self.reach
+            for _ in range(n):
+                row = int(np.argmax(evidence))
+                if evidence[row] <= 0.0:
+                    break
+                found.append((k, float(evidence[row]), *shapes.nearest(values, place, row)))
+                evidence[max(0, row - self.reach) : row + self.reach + 1] = -np.inf
+        return sorted(found, key=lambda item: -item[1])[:n]
 
     def _one(self, k: int, rows: SeriesRows) -> Floats:
         """Evidence (n_rows,) of one series: stretches of rows that are new, or missing only now, are judged anew."""

@@ -26,7 +26,8 @@ _SOFT = 0.25  # of the median training distance, added to those
 _FLAT = 0.01  # of the median variance of windows: noise of nearly flat windows is not blown up to a shape
 _NEARLY = 1e-3  # of the mean variance, where most windows are flat
 _CENTRED = 3.0  # times the largest variance: windows keep their size
-_PRESENT = 0.75  # share of values that a window needs
+_ABSENT = 0.1  # share of blocks that a window may lack
+_BRIDGED = 32  # gaps of a thirty-second of a window, at least one block, are bridged; longer ones hide its shape
 _RANGES = 3.0  # training ranges beyond training; farther away is no other shape
 _TINY = 1e-12
 
@@ -119,8 +120,8 @@ class ShapeView:
         if not known.all():
             means = np.interp(np.arange(n), np.flatnonzero(known), means[known]) if known.any() else np.zeros(n)
         length = min(self._length, n)
-        seen = np.convolve(known, np.ones(length), "valid")
-        return means, seen >= _PRESENT * length
+        absent = np.convolve(~known, np.ones(length), "valid")
+        return means, (absent <= _ABSENT * length) & ~_holds_gap(known, max(1, length // _BRIDGED), length)
 
     def _join(
         self, blocks: Floats, moments: Moments, place: int, *, held_out: bool, good: Bools
@@ -156,15 +157,15 @@ class ShapeView:
         -------
         distance : ndarray of shape (2, n_windows)
             One window a block; NaN where too many values are missing. Empty if `values` are shorter than a window.
-        nearest : ndarray of int of shape (2, n_windows)
-            First row of the nearest window of training.
+        nearest : ndarray of int of shape (n_windows,)
+            First row of the window of training that is nearest by shape alone.
         """
         blocks, good = self._blocks(values)
         if values.size < self.width or blocks.size < self._length:
-            return np.zeros((2, 0)), np.zeros((2, 0), dtype=np.int64)
+            return np.zeros((2, 0)), np.zeros(0, dtype=np.int64)
         moments = window_moments(blocks, self._length)
         distances, nearest = self._join(blocks, moments, place // self.every_, held_out=held_out, good=good)
-        return self._relative(distances, nearest), nearest[0] * self.every_
+        return self._relative(distances, nearest), nearest[0, 0] * self.every_
 
     def _relative(self, distances: Floats, nearest: Integers) -> Floats:
         """Distances (2, n_windows) in units of what the windows found are away from the rest of training."""
@@ -207,3 +208,13 @@ def _typical(own: Floats) -> float:
     """Median of the known distances (n_windows,)."""
     seen = own[np.isfinite(own)]
     return max(float(np.median(seen)) if seen.size else 0.0, _TINY)
+
+
+def _holds_gap(known: Bools, longest: int, length: int) -> Bools:
+    """Whether each window of `length` blocks holds a part of a gap of more than `longest` blocks; (n_windows,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], ~known, [False])).astype(np.int8))).reshape(-1, 2)
+    inside = np.zeros(known.size + 1)
+    for start, stop in edges[edges[:, 1] - edges[:, 0] > longest]:
+        inside[start + 1 : stop + 1] = 1.0
+    total = np.cumsum(inside)
+    return np.asarray(total[length:] > total[:-length])

@@ -101,7 +101,9 @@ class SeriesShapes:
             self.held_out_ = own.mean(axis=0)
         return self
 
-    def of(self, values: Floats, place: int, *, held_out: bool = False) -> Floats:
+    def of(
+        self, values: Floats, place: int, *, held_out: bool = False, hidden: NDArray[np.bool_] | None = None
+    ) -> Floats:
         """Return the evidence (n_timepoints,) of `values`: 0 the typical row of training, 1 a rare one.
 
         Parameters
@@ -111,10 +113,12 @@ class SeriesShapes:
             Row of training that the first value is, or would be.
         held_out : bool, default=False
             Whether windows of training that overlap the judged ones are passed over.
+        hidden : ndarray of bool of shape (n_timepoints,), optional
+            Windows with one of these rows are not judged, short as the gap may be.
         """
         parts = []
         for view, units in zip(self.views_, self._units, strict=True):
-            distances, _ = view.of(values, place, held_out=held_out)
+            distances, _ = view.of(values, place, held_out=held_out, hidden=hidden)
             parts.append(_joined([view.spread(d, values.size) for d in distances], units))
         return np.mean(parts, axis=0) if parts else np.zeros(values.size)
 

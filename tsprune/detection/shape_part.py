@@ -126,16 +126,18 @@ class ShapePart:
         return sorted(found, key=lambda item: -item[1])[:n]
 
     def _one(self, k: int, rows: SeriesRows) -> Floats:
-        """Evidence (n_rows,) of one series: stretches of rows that are new, or missing only now, are judged anew."""
+        """Evidence (n_rows,) of one series: stretches of rows that are new, or hidden now, are judged anew."""
         shapes, values, fitted = self.series_[k], np.ascontiguousarray(rows.given[:, k]), rows.fitted
         out = np.where(fitted < 0, 0.0, shapes.held_out_[fitted])
-        changed = (fitted < 0) | (np.isnan(values) & ~self._missing[fitted, k])
+        hidden = (fitted >= 0) & np.isnan(values) & ~self._missing[fitted, k]
+        changed = (fitted < 0) | hidden
         n, reach = fitted.size, self.reach
         edges = np.flatnonzero(np.diff(np.concatenate(([False], changed, [False])).astype(np.int8)))
         for start, stop in _grown(edges.reshape(-1, 2), reach, n):
             low, high = max(0, start - reach), min(n, stop + reach)
             place = int(fitted[low]) if fitted[low] >= 0 else shapes.held_out_.size + reach
-            out[start:stop] = shapes.of(values[low:high], place, held_out=True)[start - low : stop - low]
+            judged = shapes.of(values[low:high], place, held_out=True, hidden=hidden[low:high])
+            out[start:stop] = judged[start - low : stop - low]
         return out
 
     @staticmethod

@@ -27,7 +27,7 @@ _FLAT = 0.01  # of the median variance of windows: noise of nearly flat windows 
 _NEARLY = 1e-3  # of the mean variance, where most windows are flat
 _CENTRED = 3.0  # times the largest variance: windows keep their size
 _ABSENT = 0.1  # share of blocks that a window may lack
-_BRIDGED = 32  # gaps of a thirty-second of a window, at least one block, are bridged; longer ones hide its shape
+_BRIDGED = 1  # blocks: a longer gap hides the shape of a window
 _RANGES = 3.0  # training ranges beyond training; farther away is no other shape
 _TINY = 1e-12
 
@@ -115,13 +115,13 @@ class ShapeView:
         present = ~np.isnan(cut)
         count = present.sum(axis=1)
         total = np.where(present, cut, 0.0).sum(axis=1)
-        known = count > 0
+        known = 2 * count >= every
         means = total / np.maximum(count, 1)
         if not known.all():
             means = np.interp(np.arange(n), np.flatnonzero(known), means[known]) if known.any() else np.zeros(n)
         length = min(self._length, n)
         absent = np.convolve(~known, np.ones(length), "valid")
-        return means, (absent <= _ABSENT * length) & ~_holds_gap(known, max(1, length // _BRIDGED), length)
+        return means, (absent <= _ABSENT * length) & ~_holds_gap(known, _BRIDGED, length)
 
     def _join(
         self, blocks: Floats, moments: Moments, place: int, *, held_out: bool, good: Bools
@@ -141,7 +141,9 @@ class ShapeView:
         distances[:, :, ~good] = np.nan
         return distances.astype(np.float64), np.take_along_axis(nearest, order, axis=0).astype(np.int64)
 
-    def of(self, values: Floats, place: int, *, held_out: bool = False) -> tuple[Floats, Integers]:
+    def of(
+        self, values: Floats, place: int, *, held_out: bool = False, hidden: Bools | None = None
+    ) -> tuple[Floats, Integers]:
         """Return relative distances and the nearest training windows of all windows of `values`.
 
         Parameters
@@ -152,6 +154,8 @@ class ShapeView:
             Row of training that the first value is, or would be.
         held_out : bool, default=False
             Whether windows of training that overlap the judged ones are passed over.
+        hidden : ndarray of bool of shape (n_timepoints,), optional
+            Windows with one of these rows are not judged.
 
         Returns
         -------
@@ -163,6 +167,9 @@ class ShapeView:
         blocks, good = self._blocks(values)
         if values.size < self.width or blocks.size < self._length:
             return np.zeros((2, 0)), np.zeros(0, dtype=np.int64)
+        if hidden is not None and hidden.any():
+            cut = np.asarray(hidden[: blocks.size * self.every_].reshape(blocks.size, -1).any(axis=1))
+            good &= ~_holds_gap(~cut, 0, self._length)
         moments = window_moments(blocks, self._length)
         distances, nearest = self._join(blocks, moments, place // self.every_, held_out=held_out, good=good)
         return self._relative(distances, nearest), nearest[0, 0] * self.every_

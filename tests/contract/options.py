@@ -65,8 +65,8 @@ def options() -> dict[str, dict[str, list[Any]]]:
         },
         "SeriesDetector": {
             "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],
-            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "time_column": [None, "when"],
-            **_SHARED,
+            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "shapes": ["auto", True, False],
+            "time_column": [None, "when"], **_SHARED,
         },
         "OnlineDecomposer": {
             "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],

@@ -31,9 +31,11 @@ Mask = NDArray[np.bool_]
 Again = Callable[[SeriesRows, Mask], Floats]
 
 _FALSE_EPISODES = 0.2  # in an ordinary series as long as training, for contamination="auto"
-_LIMIT_FIXED = 3.0  # peaks in a batch of n rows of k series: 3 + sqrt(n) / 60 * (1 + log2(k))
-_LIMIT_ROOT = 1.0 / 60.0
-_OWN_BLOCK = 8  # rows: with spikes in a twentieth of the rows most blocks are still ordinary
+_LIMIT_FIXED = 3.0  # peaks in a batch of n rows of k series: 3 + sqrt(n) / 100 * (1 + log2(k))
+_LIMIT_ROOT = 0.01
+_OWN_BLOCK = 4  # rows: with spikes in a twentieth of the rows most blocks are still ordinary
+_OWN_SHIFT = 3.0  # units; beyond it distances count by their logarithm
+_OWN_MOST = 0.1  # of the rows; more are no exception
 _OWN_FALSE = 0.3  # ordinary rows in 1000 that stand for themselves, next to abnormal ones
 _HOLE = 2  # rows
 
@@ -97,9 +99,9 @@ class EpisodeDecision:
         energy = WindowEnergy([levels]).fit(rows.features)
         unit = ScoreUnit.fit(energy.held_out_[:, 0])
         own = unit.of(energy.held_out_[:, 0])
-        suspected = OrdinaryTail.fit(own, block=min(_OWN_BLOCK, n)).suspected
+        suspected = OrdinaryTail.fit(_logarithm(own), block=min(_OWN_BLOCK, n)).suspected
+        suspected &= suspected.mean() <= _OWN_MOST
         own_tail = OrdinaryTail.fit(np.where(suspected, np.nan, own))
-        suspected = suspected | own_tail.suspected
         rest = again(rows, suspected) if suspected.any() else evidence
         tail = OrdinaryTail.fit(rest, reach=min(reach, n // 10))
         rule = _rule(tail, n, levels.size, evidence, choice, labels, rows_per)
@@ -115,13 +117,18 @@ class EpisodeDecision:
         if not own.any():
             return hot
         rest = again(rows, own)
-        return fill_holes(own | (hot & (rest > self.rule.base)), _HOLE)
+        return fill_holes(hot & (own | (rest > self.rule.base)), _HOLE)
 
     def held(self, evidence: Floats, flags: Mask) -> Floats:
         """Return the evidence (n_rows,) held above the threshold inside episodes and at most there outside."""
         base = self.rule.base
         inside = np.maximum(evidence, base + 1e-9 * (1.0 + abs(base)))
         return np.where(flags, inside, np.minimum(evidence, base))
+
+
+def _logarithm(own: Floats) -> Floats:
+    """Logarithm (n_rows,) of distances: heavy tails become straight ones, and only what is beyond them is suspected."""
+    return np.asarray(np.log(np.maximum(own + _OWN_SHIFT, 0.1 * _OWN_SHIFT)))
 
 
 def _rule(

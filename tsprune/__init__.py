@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from detectors.report import PruningReport
     from tsprune.cleaning import SeriesCleaner
     from tsprune.decomposition import Decomposition, decompose
-    from tsprune.detection import SeriesDetector
+    from tsprune.detection import AlarmBudget, FalseAlarmRate, SeriesDetector, ThresholdReport
     from tsprune.fleet import clean_many, detect_many
     from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from tsprune.streaming.online import OnlineDecomposer, OnlineFleet
 
 __all__ = [
+    "AlarmBudget",
     "AlertPolicy",
     "ComponentPruner",
     "Decomposition",
+    "FalseAlarmRate",
     "FleetMonitor",
     "NoisePruner",
     "OnlineDecomposer",
@@ -47,6 +49,7 @@ __all__ = [
     "SeriesCleaner",
     "SeriesDetector",
     "StreamMonitor",
+    "ThresholdReport",
     "TrendPruner",
     "clean_many",
     "decompose",
@@ -55,9 +58,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "AlarmBudget": "tsprune.detection",
     "AlertPolicy": "tsprune.streaming.monitor",
     "ComponentPruner": "tsprune.pruners",
     "Decomposition": "tsprune.decomposition",
+    "FalseAlarmRate": "tsprune.detection",
     "FleetMonitor": "tsprune.streaming.monitor",
     "NoisePruner": "tsprune.pruners",
     "OnlineDecomposer": "tsprune.streaming.online",
@@ -69,6 +74,7 @@ _HOME = {
     "SeriesCleaner": "tsprune.cleaning",
     "SeriesDetector": "tsprune.detection",
     "StreamMonitor": "tsprune.streaming.monitor",
+    "ThresholdReport": "tsprune.detection",
     "TrendPruner": "tsprune.pruners",
     "clean_many": "tsprune.fleet",
     "decompose": "tsprune.decomposition",

@@ -9,6 +9,7 @@ A command's module is imported when that command runs, so `tsprune --help` and `
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -32,30 +33,55 @@ _COMMANDS = {
 }
 
 
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+_EXAMPLES = """Examples:
+
+  tsprune demo
+
+  tsprune clean sales.csv --output clean.csv --report report.html
+
+  tsprune detect load.csv --top 3 --json
+
+  tsprune prune table.csv --drop label --output kept.csv
+
+  tsprune monitor metrics.jsonl --state state.db --output readings.jsonl
+
+Every command has --help. Exit status: 0 fine, 1 a guard stopped the work, 2 bad input."""
+
+
 def _single(name: str) -> typer.Typer:
     """Import one command; an application of that command alone."""
     command = getattr(importlib.import_module(f"tsprune.commands.{name}"), name)
-    application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    application = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=_CONTEXT)
     application.command(name=name, help=_COMMANDS[name])(command)
     return application
 
 
-def _listing() -> typer.Typer:
-    """All commands by name and help line only, for `--help` and for names that are not there."""
+def _listing(whole: str | None = None) -> typer.Typer:
+    """All commands by name and help line only, for `--help`, completion, and for names that are not there.
+
+    The command `whole` is imported with its options.
+    """
     application = typer.Typer(
         name="tsprune",
         help="Prune what does not help from time series and anomaly-detection inputs.",
-        no_args_is_help=True,
-        add_completion=False,
+        epilog=_EXAMPLES,
+        add_completion=True,
         pretty_exceptions_enable=False,
+        context_settings=_CONTEXT,
     )
     for name, text in _COMMANDS.items():
-        application.command(name=name, help=text)(_nothing)
+        command = getattr(importlib.import_module(f"tsprune.commands.{name}"), name) if name == whole else _nothing
+        application.command(name=name, help=text)(command)
 
     @application.callback(invoke_without_command=True)
-    def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    def _root(
+        context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+    ) -> None:
         if version:
             print(__version__)
+        elif context.invoked_subcommand is None:
+            print(context.get_help())
 
     return application
 
@@ -79,7 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if words and words[0] in _COMMANDS:
+        if "_TSPRUNE_COMPLETE" in os.environ:  # the shell asks what may come next
+            typed = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+            _listing(next((word for word in typed[1:2] if word in _COMMANDS), None))(words, prog_name="tsprune")
+        elif words and words[0] in _COMMANDS:
             _single(words[0])(words[1:], prog_name=f"tsprune {words[0]}")
         else:
             _listing()(words, prog_name="tsprune")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import njit
+from detectors.kernels.compilation import njit
 
 __all__ = ["leaf"]
 

@@ -62,15 +62,24 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "SeriesCleaner": {
             "period": _PERIOD, "level_shift": ["repair", "keep", "report"], "lower": [None, -10.0],
             "upper": [None, 99.0], "duplicates": ["error", "mean", "first", "last"], "causal": [False, True],
+            "time_column": [None, "when"],
         },
         "SeriesDetector": {
             "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],
             "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "shapes": ["auto", True, False],
-            "time_column": [None, "when"], **_SHARED,
+            "time_column": [None, "when"],
+            "contamination": ["auto", "labels", 0.1, PUBLIC["AlarmBudget"](2), PUBLIC["FalseAlarmRate"](1)],
+            "random_state": _SHARED["random_state"],
         },
         "OnlineDecomposer": {
             "period": [None, 12], "shift_window": ["auto", 0, 2], "level_window": ["auto", 50], "season_memory": [5],
         },
+        "FleetMonitor": {"n_series": [2], "memory": [50], "episode": [5]},
+        "OnlineFleet": {
+            "n_series": [2], "period": [None, 12, [12, 0]], "shift_window": ["auto", 0], "level_window": ["auto", 50],
+            "season_memory": [5],
+        },
+        "OverPruningGuard": {"max_removed": [0.5], "level": [0.05], "n_subsamples": [0, 2]},
         "StreamMonitor": {
             "alerts": [None], "horizon": [500], "episode": ["auto", 5], "season": ["auto", None],
             "time_zone": [None, "Europe/Berlin"], "counters": [(), ("s0",)], "new_metrics": ["refuse", "adopt"],

@@ -36,12 +36,27 @@ def _present() -> dict[str, Any]:
 
 
 PUBLIC = _present()
-ESTIMATORS = {n: c for n, c in PUBLIC.items() if inspect.isclass(c) and issubclass(c, BaseEstimator)}
-FUNCTIONS = {"decompose", "find_periods", "clean_many", "detect_many", "distill", "pareto_front"}
-RECORDS = {"AlertPolicy", "Decomposition", "ParetoFront", "Period", "PruningReport", "Reading"}
-STREAMS = {"FleetMonitor", "OnlineDecomposer", "OnlineFleet", "StreamMonitor"}
 STUDENTS = {"DistilledDetector"}  # made by `distill`, never built by a caller
-GUARDS = {"OverPruningGuard"}
+GUARDS = {"OverPruningGuard"}  # asked by `FeaturePruner`, never fitted by itself
+ESTIMATORS = {
+    n: c
+    for n, c in PUBLIC.items()
+    if inspect.isclass(c) and issubclass(c, BaseEstimator) and n not in STUDENTS | GUARDS
+}
+FUNCTIONS = {"decompose", "find_periods", "clean_many", "detect_many", "distill", "pareto_front"}
+RECORDS = {
+    "AlarmBudget",
+    "AlertPolicy",
+    "Decomposition",
+    "FalseAlarmRate",
+    "ParetoFront",
+    "Period",
+    "PruningReport",
+    "Reading",
+    "ThresholdReport",
+}
+STREAMS = {"OnlineDecomposer", "StreamMonitor"}
+FLEET_STREAMS = {"FleetMonitor", "OnlineFleet"}
 TABLE_DETECTORS = {"PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM"}
 TABLE_SELECTORS = {"FeaturePruner"}
 ROW_SELECTORS = {"RowPruner"}
@@ -50,7 +65,7 @@ SERIES_CLEANERS = {"SeriesCleaner"}
 SERIES_DETECTORS = {"SeriesDetector"}
 GROUPS = [
     FUNCTIONS, RECORDS, STREAMS, TABLE_DETECTORS, TABLE_SELECTORS, ROW_SELECTORS, SERIES_PRUNERS, SERIES_CLEANERS,
-    SERIES_DETECTORS, STUDENTS, GUARDS,
+    SERIES_DETECTORS, STUDENTS, GUARDS, FLEET_STREAMS,
 ]  # fmt: skip
 
 

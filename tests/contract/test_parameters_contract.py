@@ -14,6 +14,8 @@ from sklearn.base import clone
 from contract.options import options
 from contract.subjects import (
     ESTIMATORS,
+    FLEET_STREAMS,
+    GUARDS,
     PUBLIC,
     ROW_SELECTORS,
     SERIES_CLEANERS,
@@ -28,7 +30,7 @@ from contract.subjects import (
 )
 from detectors.exceptions import InvalidParameterError
 
-CLASSES = sorted(set(ESTIMATORS) | STREAMS)
+CLASSES = sorted(set(ESTIMATORS) | STREAMS | FLEET_STREAMS | GUARDS)
 OPTIONS = options()
 TABLES = TABLE_DETECTORS | TABLE_SELECTORS | ROW_SELECTORS
 SERIES = SERIES_PRUNERS | SERIES_CLEANERS | SERIES_DETECTORS
@@ -49,6 +51,10 @@ def learn(name: str, learner: Any) -> Any:
         return learner.fit(table(120))
     if name == "StreamMonitor":
         return learner.prime(frame())
+    if name in FLEET_STREAMS:
+        return learner.update(np.array([1.0, 2.0]))
+    if name in GUARDS:
+        return PUBLIC["FeaturePruner"](guard=learner, random_state=0).fit(table(120))
     if name == "OnlineDecomposer":
         return learner.update_many(series(120))
     if getattr(learner, "time_column", None) == "when":
@@ -57,14 +63,17 @@ def learn(name: str, learner: Any) -> Any:
 
 
 def make(name: str, **parameters: Any) -> Any:
-    return PUBLIC[name](**parameters) if name in STREAMS else build(name, **parameters)
+    if name in FLEET_STREAMS:
+        parameters.setdefault("n_series", 2)
+    return build(name, **parameters) if name in ESTIMATORS else PUBLIC[name](**parameters)
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_table_has_every_parameter(name: str) -> None:
     constructor = inspect.signature(PUBLIC[name]).parameters
     assert set(PUBLIC[name]._parameters) == set(constructor)
-    keyword_only = [p.kind is inspect.Parameter.KEYWORD_ONLY for p in list(constructor.values())[1:]]
+    n_positional = 2 if name == "OnlineFleet" else 1  # how many series, and of which period
+    keyword_only = [p.kind is inspect.Parameter.KEYWORD_ONLY for p in list(constructor.values())[n_positional:]]
     assert all(keyword_only)
 
 

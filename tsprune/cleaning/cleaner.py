@@ -11,28 +11,37 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from detectors.parameters import Rules, boolean, check_parameters, choice, either, integer, nothing, real, sequence_of
+from detectors.parameters import (
+    Rules,
+    boolean,
+    check_parameters,
+    choice,
+    either,
+    instance_of,
+    integer,
+    nothing,
+    real,
+    sequence_of,
+)
 from detectors.report import PruningReport
 from tsprune.cleaning.causal_filter import CausalFilter, clean_causally
 from tsprune.cleaning.column import ColumnCleaning, clean_column
-from tsprune.cleaning.duplicate_times import read_settled, refuse_sparse_grid
+from tsprune.cleaning.duplicate_times import settle_stamps, with_remedy
 from tsprune.cleaning.findings import list_changes, write_report
-from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidParameterError, TimeIndexError
 from tsprune.series.containers import for_output, give_back
-from tsprune.series.time_grid import TimeGrid
-from tsprune.series.validation import SeriesInput, read_series
+from tsprune.series.estimator import SeriesEstimator
+from tsprune.series.series_input import Floats, Integers, SeriesInput
+from tsprune.series.time_grid import on_grid
+from tsprune.series.validation import read_series
 
 __all__ = ["SeriesCleaner"]
 
 _LARGEST = 1e100  # beyond, squares overflow
-_SAME = 1e-6  # of the largest value
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 def _is_causal(cleaner: SeriesCleaner) -> bool:
@@ -40,7 +49,7 @@ def _is_causal(cleaner: SeriesCleaner) -> bool:
     return bool(cleaner.causal)
 
 
-class SeriesCleaner(TransformerMixin, BaseEstimator):
+class SeriesCleaner(TransformerMixin, SeriesEstimator):
     """Repair gaps, spikes, bursts, flat lines and temporary level shifts; abstain without evidence.
 
     A robust seasonal adjustment and a robust autoregression say what each point should be, given all the others. A
@@ -60,6 +69,8 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         Values outside are impossible and replaced; replacements stay inside.
     duplicates : {"error", "mean", "first", "last"}, default="error"
         What becomes of duplicated and late stamps of a pandas index: an error, or sorted in and merged.
+    time_column : str, optional
+        Column of a frame that holds the times; it goes through `transform` unchanged.
     causal : bool, default=False
         Judge every point by the past only (`partial_fit` then adds points, and judges them as `fit` would have done).
         The first four cycles, at least 30 rows, are believed; with ``period="auto"``
@@ -110,7 +121,9 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         "upper": either(nothing(), real()),
         "duplicates": choice("error", "mean", "first", "last"),
         "causal": boolean(),
+        "time_column": either(nothing(), instance_of(str)),
     }
+    _largest: ClassVar[float] = _LARGEST
 
     mask_: NDArray[np.bool_]
     changes_: pd.DataFrame
@@ -125,6 +138,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         upper: float | None = None,
         duplicates: str = "error",
         causal: bool = False,
+        time_column: str | None = None,
     ) -> None:
         self.period = period
         self.level_shift = level_shift
@@ -132,6 +146,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         self.upper = upper
         self.duplicates = duplicates
         self.causal = causal
+        self.time_column = time_column
 
     def fit(self, X: Any, y: Any = None, *, time: Any = None) -> Self:
         """Judge every point of `X`.
@@ -156,25 +171,12 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             If the series or its times cannot be used.
         """
         self._check()
-        settled, series, spread, stamps = read_settled(X, time, self.duplicates)
-        series = series.within(_LARGEST)
-        if series.n_dims == 1 and y is not None and np.ndim(y) == 1:
-            raise InvalidSeriesError(
-                "y is not used by SeriesCleaner, got X and y that are both one-dimensional; if X are times, call "
-                "fit(values, time=times), else fit(X)."
-            )
-        validate_data(self, settled if series.has_named_columns else series.values, reset=True, skip_check_array=True)
-        self._grid = TimeGrid.of(series)
-        self._rows = self._grid.positions(series)
-        refuse_sparse_grid(self._rows)
-        self._is_timed = series.time is not None
+        _, series, spread, stamps = self._read_settled(X, time, reset=True)
+        self._begin(series, y, self.period)
         self.series_names_ = list(series.names)
-        self._seen = series.values.copy()
         self._results: list[ColumnCleaning] = []
         self._filters: list[CausalFilter] = []
-        for column in series.values.T:
-            x = np.full(int(self._rows[-1]) + 1, np.nan)
-            x[self._rows] = column
+        for x in self._columns():
             if self.causal:
                 self._filters.append(CausalFilter(self._told_periods(), self.lower, self.upper))
                 self._filters[-1].extend(x)
@@ -182,7 +184,7 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             else:
                 told = self._told_periods()
                 self._results.append(clean_column(x, told, self.level_shift, self.lower, self.upper))
-        self._publish(series, X if spread is not None else None, spread, stamps)
+        self._publish(X if spread is not None else None, spread, stamps)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, *, time: Any = None) -> Any:
@@ -212,29 +214,14 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         del y
         if not hasattr(self, "report_"):
             return self.fit(X, time=time)
-        series = self._same_columns(read_series(X, time=time, name="X"), X)
-        last = int(self._rows[-1])
-        rows = self._grid.positions(series) if series.time is not None else last + 1 + np.arange(series.n_timepoints)
-        if rows[0] <= last:
-            raise TimeIndexError(
-                f"rows of partial_fit must come after those judged, got position {int(rows[0])} after {last}."
-            )
-        old = self._seen
-        self._seen = np.vstack([old, series.values])
-        self._rows = np.r_[self._rows, rows]
-        for k, column in enumerate(series.values.T):
-            x = np.full(int(rows[-1]) - last, np.nan)
-            x[rows - last - 1] = column
-            self._filters[k].extend(x)
-            whole = np.full(int(rows[-1]) + 1, np.nan)
-            whole[self._rows] = self._seen[:, k]
+        series = self._read(X, time, reset=False)
+        rows, end = self._follow(series)
+        ahead = rows >= end
+        for k, whole in enumerate(self._columns()):
+            if ahead.any():
+                self._filters[k].extend(whole[end:])
             self._results[k] = clean_causally(whole, self._filters[k])
-        step, start = self._grid.step, self._grid.start
-        times: Any = start + step * self._rows if self._is_timed else None
-        if times is not None and self._grid.is_stamped:
-            times = times.astype("datetime64[ns]")
-        table = self._seen[:, 0] if series.n_dims == 1 else self._seen
-        self._publish(read_series(table, time=times, name="X"), None, None, [])
+        self._publish(None, None, [])
         return self
 
     def transform(self, X: Any, *, time: Any = None) -> Any:
@@ -259,21 +246,23 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             If rows are earlier than those fitted, or their times are not told.
         """
         check_is_fitted(self, "report_")
-        settled, series, spread, _ = read_settled(X, time, self.duplicates)
-        series = self._same_columns(series, settled)
-        rows = self._place(series)
-        last = int(self._rows[-1])
-        inside = rows <= last
-        out = np.empty_like(series.values)
+        _, series, spread, _ = self._read_settled(X, time, reset=False)
+        rows, fitted = self._locate(series)
+        self._require_fitted_values(series, np.where((fitted < 0) & (rows <= self._rows.max()), 0, fitted))
+        end = int(self._rows.max()) + 1
+        out = series.values.copy()
         for k, result in enumerate(self._results):
-            out[inside, k] = result.values[rows[inside]]
-            if not inside.all():
-                x = np.full(int(rows[-1]) - last, np.nan)
-                x[rows[~inside] - last - 1] = series.values[~inside, k]
-                out[~inside, k] = self._continue(k, x)[rows[~inside] - last - 1]
+            cleaned = result.values
+            if (rows >= end).any():
+                x = on_grid(series.values[rows >= end], rows[rows >= end] - end, int(rows.max()) - end + 1)
+                cleaned = np.r_[cleaned, self._continue(k, np.ascontiguousarray(x[:, k]))]
+            first = _is_first(rows)  # the others are of an hour that the wall clock repeats: they keep their values
+            was = on_grid(series.values[first], rows[first], int(rows.max()) + 1)[rows, k]
+            broken = np.isnan(out[:, k]) | (was != cleaned[rows])
+            out[:, k] = np.where(first | broken, cleaned[rows], out[:, k])
         if spread is None:
             return for_output(self, give_back(series, out, X))
-        whole = read_series(X.reset_index(drop=True), name="X").restore(out[spread])
+        whole = read_series(X.reset_index(drop=True), time_column=series._time_column, name="X").restore(out[spread])
         return for_output(self, whole.set_axis(X.index, axis=0))
 
     def inverse_transform(self, X: Any, *, time: Any = None) -> Any:
@@ -292,8 +281,8 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         Same container as `X`.
         """
         check_is_fitted(self, "report_")
-        series = self._same_columns(read_series(X, time=time, name="X"), X)
-        rows = self._positions(series)
+        series = self._read(X, time, reset=False)
+        rows, _ = self._locate(series)
         out = series.values.copy()
         if self.level_shift == "keep":
             for k, result in enumerate(self._results):
@@ -309,11 +298,12 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
         from sklearn.utils.validation import _check_feature_names_in
 
         check_is_fitted(self, "report_")
-        return np.asarray(_check_feature_names_in(self, input_features), dtype=object)
+        names = np.asarray(_check_feature_names_in(self, input_features), dtype=object)
+        at = self._time_column_at
+        return names if at is None else np.array([*names[:at], self.time_column, *names[at:]], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -335,64 +325,44 @@ class SeriesCleaner(TransformerMixin, BaseEstimator):
             return ()
         return tuple(int(p) for p in np.atleast_1d(self.period))
 
-    def _publish(self, series: SeriesInput, given: Any, spread: Integers | None, stamps: list[tuple[int, str]]) -> None:
+    def _read_settled(
+        self, X: Any, time: Any, *, reset: bool
+    ) -> tuple[Any, SeriesInput, Integers | None, list[tuple[int, str]]]:
+        """Return `X` settled, the series read from it, the settled row of every given row, and what was wrong where."""
+        column = self._time_column_in(X, required=reset)
+        settled, spread, stamps = (X, None, []) if time is not None or column else settle_stamps(X, self.duplicates)
+        try:
+            return settled, self._read(settled, time, reset=reset), spread, stamps
+        except TimeIndexError as error:
+            raise with_remedy(error, X, time) from error
+
+    def _columns(self) -> list[Floats]:
+        """The fitted columns on the grid, each (n_positions,)."""
+        table = on_grid(self._seen.values, self._rows, int(self._rows.max()) + 1)
+        return [np.ascontiguousarray(column) for column in table.T]
+
+    def _publish(self, given: Any, spread: Integers | None, stamps: list[tuple[int, str]]) -> None:
         """Write the fitted attributes; `spread` maps given rows to settled ones."""
         self.periods_ = [result.periods for result in self._results]
         mask = np.column_stack([result.mask[self._rows] for result in self._results])
         mask = mask if spread is None else mask[spread]
-        self.mask_ = mask[:, 0] if series.n_dims == 1 else mask
-        self.changes_ = list_changes(series, self._rows, self._results)
-        self.report_ = write_report(series, self._rows, self._results, given, stamps)
-
-    def _same_columns(self, series: SeriesInput, X: Any) -> SeriesInput:
-        """Raise unless the columns are those that were fitted."""
-        if series.n_series != self.n_features_in_:
-            raise InvalidSeriesError(
-                f"X has {series.n_series} features, but SeriesCleaner is expecting {self.n_features_in_} features as "
-                f"input; pass every column that was fitted. Reshape your data to (n_timepoints, {self.n_features_in_})."
-            )
-        if series.has_named_columns:
-            validate_data(self, X, reset=False, skip_check_array=True)
-        return series.within(_LARGEST)
-
-    def _positions(self, series: SeriesInput) -> Integers:
-        """Rows of the grid (n_timepoints,); earlier ones are an error."""
-        if self._is_timed and series.time is None:
-            raise TimeIndexError("times must be given as they were in fit, got none; pass `time=` or an index.")
-        rows = self._grid.positions(series)
-        if rows[0] < 0:
-            raise TimeIndexError(
-                f"rows must not be earlier than those fitted, got {-int(rows[0])} steps earlier; fit on all of them."
-            )
-        return rows
-
-    def _place(self, series: SeriesInput) -> Integers:
-        """Rows of the grid for `transform`: fitted rows must hold the fitted values."""
-        rows = self._positions(series)
-        place = np.full(int(max(rows[-1], self._rows[-1])) + 1, -1)
-        place[self._rows] = np.arange(self._rows.size)
-        inside = rows <= self._rows[-1]
-        known = place[rows[inside]]
-        here, there = series.values[inside], self._seen[known]
-        close = np.abs(here - there) <= _SAME * np.nanmax(np.abs(self._seen), axis=0)  # float32 in between
-        same = known.min(initial=0) >= 0 and bool((close | (np.isnan(here) & np.isnan(there))).all())
-        if not same:
-            raise TimeIndexError(
-                "rows inside the fitted span must hold the fitted values, got others; pass `time=` for rows that come "
-                "later, or fit on this series."
-            )
-        return rows
+        self.mask_ = mask[:, 0] if self._seen.n_dims == 1 else mask
+        self.changes_ = list_changes(self._seen, self._rows, self._results)
+        self.report_ = write_report(self._seen, self._rows, self._results, given, stamps)
 
     def _continue(self, k: int, x: Floats) -> Floats:
         """Clean the rows `x` (n_new,) that follow the fitted ones of column `k`, by the past."""
         if self.causal:
             again = CausalFilter(self._told_periods(), self.lower, self.upper)
-            whole = np.full(int(self._rows[-1]) + 1, np.nan)
-            whole[self._rows] = self._seen[:, k]
-            again.extend(whole)
+            again.extend(self._columns()[k])
         else:
             again = CausalFilter(self._results[k].periods, self.lower, self.upper)
             again.seed(self._results[k].values)
         n = len(again.output)
         again.extend(x)
         return np.array(again.output[n:])
+
+
+def _is_first(rows: Integers) -> NDArray[np.bool_]:
+    """Tell which rows, at positions (m,), are not of an hour that the wall clock repeats."""
+    return np.asarray(rows > np.r_[-1, np.maximum.accumulate(rows)[:-1]])

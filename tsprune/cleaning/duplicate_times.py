@@ -9,45 +9,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsprune.exceptions import TimeIndexError
-from tsprune.series.validation import SeriesInput, read_series
+from tsprune.series.validation import read_series
 
-__all__ = ["read_settled", "refuse_sparse_grid", "settle_stamps"]
+__all__ = ["settle_stamps", "with_remedy"]
 
 Integers = NDArray[np.int64]
 
-_LONGEST_GRID = 50  # positions of the grid per row; beyond that the times are not those of a regular series
 
-
-def read_settled(X: Any, time: Any, policy: str) -> tuple[Any, SeriesInput, Integers | None, list[tuple[int, str]]]:
-    """Return `X` settled, the series read from it, the settled row of every given row, and what was wrong where.
-
-    Raises
-    ------
-    InvalidSeriesError
-        If `X` is no series.
-    TimeIndexError
-        If the times cannot be used; where stamps are late or double it tells what `duplicates` would do.
-    """
-    settled, spread, stamps = settle_stamps(X, policy) if time is None else (X, None, [])
-    try:
-        return settled, read_series(settled, time=time, name="X"), spread, stamps
-    except TimeIndexError as error:
-        if "strictly increasing" not in str(error):
-            raise
-        stamped = time is None and isinstance(getattr(X, "index", None), pd.DatetimeIndex)
-        where = "" if stamped else ", for stamps in the index of a pandas Series or DataFrame,"
-        remedy = f'SeriesCleaner(duplicates="mean"), "first" or "last"{where} sorts late rows in and merges doubles.'
-        raise TimeIndexError(f"{str(error).removesuffix('.')}; or let the cleaner do it: {remedy}") from error
-
-
-def refuse_sparse_grid(rows: Integers) -> None:
-    """Raise if the positions `rows` (n_timepoints,) reach much farther than there are rows."""
-    extent = int(rows[-1]) + 1
-    if extent > _LONGEST_GRID * max(rows.size, 20):
-        raise TimeIndexError(
-            f"times must stand on a regular grid with gaps, got {rows.size} rows over {extent} steps; "
-            "resample the series first, or pass row numbers in `time=`."
-        )
+def with_remedy(error: TimeIndexError, X: Any, time: Any) -> TimeIndexError:
+    """Return the error that the times of `X` met, with what `duplicates` would do about late or double stamps."""
+    if "strictly increasing" not in str(error):
+        return error
+    stamped = time is None and isinstance(getattr(X, "index", None), pd.DatetimeIndex)
+    where = "" if stamped else ", for stamps in the index of a pandas Series or DataFrame,"
+    remedy = f'SeriesCleaner(duplicates="mean"), "first" or "last"{where} sorts late rows in and merges doubles.'
+    return TimeIndexError(f"{str(error).removesuffix('.')}; or let the cleaner do it: {remedy}")
 
 
 def settle_stamps(X: Any, policy: str) -> tuple[Any, Integers | None, list[tuple[int, str]]]:

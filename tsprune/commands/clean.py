@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,20 +11,30 @@ import pandas as pd
 import typer
 
 from tsprune.cleaning.cleaner import SeriesCleaner
-from tsprune.commands.files import read_series_file, write_table_file
+from tsprune.commands.files import check_not_input, write_table_file
 from tsprune.commands.options import (
     Columns,
+    DayFirst,
+    Decimal,
+    Duplicates,
+    Header,
+    Ignore,
     Input,
     Json,
+    OnDuplicates,
     Output,
+    Overwrite,
     Period,
     Report,
     Time,
+    TimeZone,
     console,
     finish,
+    print_notes,
     print_table,
     read_period,
 )
+from tsprune.commands.series_file import read_series_file
 from tsprune.reporting.page import Page
 from tsprune.reporting.svg import Line, Marks, line_chart
 
@@ -32,25 +43,48 @@ __all__ = ["add_cleaning", "clean"]
 _SHOWN_CHANGES = 10
 
 
+class LevelShifts(StrEnum):
+    """How to handle level shifts."""
+
+    repair = "repair"
+    keep = "keep"
+    report = "report"
+
+
 def clean(
     path: Input,
     time: Time = None,
     column: Columns = None,
     period: Period = "auto",
-    level_shift: Annotated[str, typer.Option(help="What becomes of level shifts: repair, keep or report.")] = "repair",
-    lower: Annotated[float | None, typer.Option(help="Values below are impossible, and replaced.")] = None,
-    upper: Annotated[float | None, typer.Option(help="Values above are impossible, and replaced.")] = None,
+    level_shift: Annotated[
+        LevelShifts,
+        typer.Option(help="How to handle level shifts: move them back, leave them, or leave and list them."),
+    ] = LevelShifts.repair,
+    lower: Annotated[float | None, typer.Option(help="Values below this are impossible and are replaced.")] = None,
+    upper: Annotated[float | None, typer.Option(help="Values above this are impossible and are replaced.")] = None,
+    ignore: Ignore = None,
+    header: Header = True,
+    duplicates: Duplicates = OnDuplicates.error,
+    time_zone: TimeZone = None,
+    decimal: Decimal = None,
+    day_first: DayFirst = None,
     output: Output = None,
-    changes: Annotated[Path | None, typer.Option(help="Where the list of changes goes.")] = None,
+    overwrite: Overwrite = False,
+    changes: Annotated[Path | None, typer.Option(help="File for the list of changes.")] = None,
     report: Report = None,
     json: Json = False,
 ) -> None:
     """Repair what is broken in series, leave alone what is not."""
-    frame = read_series_file(path, time, column)
+    check_not_input(path, output, overwrite)
+    file = read_series_file(
+        path, time, column, ignore=ignore, header=header, duplicates=duplicates, time_zone=time_zone, decimal=decimal,
+        day_first=day_first, command="clean",
+    )  # fmt: skip
+    frame = file.frame
     page = Page(f"Cleaning of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
     cleaned, listed, summary = {}, [], []
     for name in frame.columns:
-        cleaner = SeriesCleaner(period=read_period(period), level_shift=level_shift, lower=lower, upper=upper)
+        cleaner = SeriesCleaner(period=read_period(period), level_shift=level_shift.value, lower=lower, upper=upper)
         cleaned[name] = np.asarray(cleaner.fit_transform(frame[name]), dtype=np.float64)
         table = cleaner.changes_
         listed.append(table.assign(series=str(name)))
@@ -63,14 +97,17 @@ def clean(
         add_cleaning(page, str(name), frame[name], cleaned[name], cleaner)
     everything = pd.concat(listed, ignore_index=True)
     if output is not None:
-        write_table_file(pd.DataFrame(cleaned, index=frame.index), output)
+        repaired = file.with_values(pd.DataFrame(cleaned, index=frame.index), as_text=output.suffix == ".csv")
+        write_table_file(repaired, output, with_index=False, header=header)
     if changes is not None:
         write_table_file(everything, changes, with_index=False)
     if report is not None:
         page.write(report)
     if not json:
+        print_notes(file.notes)
         _print(summary, everything)
-    finish({"series": summary, "n_timepoints": len(frame)}, as_json=json, output=output, report=report)
+    described = {"time": file.time, "carried": file.carried, "notes": file.notes}
+    finish({"series": summary, "n_timepoints": len(frame), **described}, as_json=json, output=output, report=report)
 
 
 def _print(summary: list[dict[str, Any]], changes: pd.DataFrame) -> None:

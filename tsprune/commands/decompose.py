@@ -7,19 +7,28 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from tsprune.commands.files import read_series_file, write_table_file
+from tsprune.commands.files import write_table_file
 from tsprune.commands.options import (
     Columns,
+    DayFirst,
+    Decimal,
+    Duplicates,
+    Header,
+    Ignore,
     Input,
     Json,
+    OnDuplicates,
     Output,
     Period,
     Report,
     Time,
+    TimeZone,
     finish,
+    print_notes,
     print_table,
     read_period,
 )
+from tsprune.commands.series_file import read_series_file
 from tsprune.decomposition.decomposing import decompose as decompose_series
 from tsprune.decomposition.decomposition import Decomposition
 from tsprune.reporting.page import Page
@@ -34,12 +43,22 @@ def decompose(
     column: Columns = None,
     period: Period = "auto",
     robust: Annotated[bool, typer.Option(help="Downweight outliers.")] = False,
+    ignore: Ignore = None,
+    header: Header = True,
+    duplicates: Duplicates = OnDuplicates.error,
+    time_zone: TimeZone = None,
+    decimal: Decimal = None,
+    day_first: DayFirst = None,
     output: Output = None,
     report: Report = None,
     json: Json = False,
 ) -> None:
     """Split series into trend, seasonal components and remainder."""
-    frame = read_series_file(path, time, column)
+    file = read_series_file(
+        path, time, column, ignore=ignore, header=header, duplicates=duplicates, time_zone=time_zone, decimal=decimal,
+        day_first=day_first, command="decompose",
+    )  # fmt: skip
+    frame = file.frame
     page = Page(f"Decomposition of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
     parts, rows = [], []
     for name in frame.columns:
@@ -50,12 +69,18 @@ def decompose(
         parts.append(table.add_prefix(f"{name}.") if frame.shape[1] > 1 else table)
         add_decomposition(page, str(name), result, frame.index)
     if output is not None:
-        write_table_file(pd.concat(parts, axis=1), output)
+        parts_of_all = pd.concat(parts, axis=1)
+        columns = {str(name): parts_of_all[name].to_numpy() for name in parts_of_all.columns}
+        write_table_file(
+            file.with_columns(columns, as_text=output.suffix == ".csv"), output, with_index=False, header=header
+        )
     if report is not None:
         page.write(report)
     if not json:
+        print_notes(file.notes)
         print_table("Components", rows)
-    finish({"series": rows, "n_timepoints": len(frame)}, as_json=json, output=output, report=report)
+    described = {"time": file.time, "carried": file.carried, "notes": file.notes}
+    finish({"series": rows, "n_timepoints": len(frame), **described}, as_json=json, output=output, report=report)
 
 
 def describe(name: str, result: Decomposition) -> dict[str, Any]:

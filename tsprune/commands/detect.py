@@ -9,20 +9,29 @@ import numpy as np
 import pandas as pd
 import typer
 
-from tsprune.commands.files import read_series_file, write_table_file
+from tsprune.commands.files import write_table_file
 from tsprune.commands.options import (
     Columns,
+    DayFirst,
+    Decimal,
+    Duplicates,
+    Header,
+    Ignore,
     Input,
     Json,
+    OnDuplicates,
     Output,
     Period,
     Report,
     Seed,
     Time,
+    TimeZone,
     finish,
+    print_notes,
     print_table,
     read_period,
 )
+from tsprune.commands.series_file import read_series_file
 from tsprune.detection.detector import SeriesDetector
 from tsprune.exceptions import InvalidParameterError
 from tsprune.reporting.page import Page
@@ -39,12 +48,22 @@ def detect(
     train_rows: Annotated[int | None, typer.Option(help="Fit on the first rows only; default all.")] = None,
     top: Annotated[int, typer.Option(help="How many anomalies to explain.", min=1)] = 5,
     seed: Seed = 0,
+    ignore: Ignore = None,
+    header: Header = True,
+    duplicates: Duplicates = OnDuplicates.error,
+    time_zone: TimeZone = None,
+    decimal: Decimal = None,
+    day_first: DayFirst = None,
     output: Output = None,
     report: Report = None,
     json: Json = False,
 ) -> None:
     """Score every time point and explain the most abnormal ones."""
-    frame = read_series_file(path, time, column)
+    file = read_series_file(
+        path, time, column, ignore=ignore, header=header, duplicates=duplicates, time_zone=time_zone, decimal=decimal,
+        day_first=day_first, command="detect",
+    )  # fmt: skip
+    frame = file.frame
     if train_rows is not None and not 0 < train_rows <= len(frame):
         raise InvalidParameterError(f"--train-rows must be from 1 to the {len(frame)} rows of INPUT, got {train_rows}.")
     series = frame.iloc[:, 0] if frame.shape[1] == 1 else frame
@@ -53,17 +72,19 @@ def detect(
     scores = np.asarray(detector.score_samples(series), dtype=np.float64)
     is_anomaly = np.asarray(detector.predict(series)) < 0
     explained = pd.DataFrame(detector.explain(series)).set_axis(frame.index)
-    result = pd.DataFrame({"score": scores, "is_anomaly": is_anomaly}, index=frame.index)
     found = top_anomalies(frame, scores, explained, top)
     seasons = [asdict(record) for record in detector.seasons_.records]
     if output is not None:
-        write_table_file(result, output)
+        columns = {"score": scores, "is_anomaly": is_anomaly}
+        table = file.with_columns(columns, as_text=output.suffix == ".csv")
+        write_table_file(table, output, with_index=False, header=header)
     if report is not None:
         page = Page(f"Anomalies of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
         add_detection(page, frame, scores, is_anomaly, found)
         page.section("What was pruned").report(detector.report_)
         page.write(report)
     if not json:
+        print_notes(file.notes)
         print_table("Most abnormal", found)
         print_table("Seasons", [{"season": r["item"], "removed": not r["kept"], "why": r["reason"]} for r in seasons])
     summary = {
@@ -71,6 +92,9 @@ def detect(
         "n_anomalies": int(is_anomaly.sum()),
         "periods": list(detector.periods_),
         "top": found,
+        "time": file.time,
+        "carried": file.carried,
+        "notes": file.notes,
     }
     finish(summary, as_json=json, output=output, report=report)
 

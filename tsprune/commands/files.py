@@ -1,11 +1,14 @@
 """Files in and out of the command line: CSV and Parquet in; CSV, Parquet and JSON out.
 
-A file that cannot be read as a table is an `InputFileError` that names the file, the rule and the remedy.
+Text is read as text: every cell keeps its bytes until a command asks for numbers or times. A file that cannot be read
+as a table is an `InputFileError` that names the file, the rule and the remedy.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import zlib
 from pathlib import Path
@@ -14,32 +17,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tsprune.exceptions import PruningError
+from tsprune.commands.cells import InputFileError
 
-__all__ = ["InputFileError", "dumps", "read_series_file", "read_table_file", "to_json_value", "write_table_file"]
+__all__ = ["check_not_input", "dumps", "read_table_file", "to_json_value", "write_table_file"]
 
-_TIME_NAMES = ("time", "ds", "date", "datetime", "timestamp", "t")
-_DATE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)|\d{1,2}[ -][A-Za-z]{3,9}[ -,]+\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
 _READABLE = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".pq")
 _WRITABLE = (".csv", ".parquet", ".pq", ".json")
+_ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")  # the last one reads anything
+_SEPARATORS = (",", ";", "\t", "|")
 
 
-class InputFileError(PruningError):
-    """A file cannot be read or written as asked."""
-
-
-def read_table_file(path: Path) -> pd.DataFrame:
+def read_table_file(path: Path, *, header: bool = True) -> pd.DataFrame:
     """Read a CSV or Parquet file.
 
     Parameters
     ----------
     path : Path
-        ``.csv``, ``.tsv``, ``.txt`` (also gzipped) or ``.parquet``. Text is separated by what its first line shows:
-        commas, else semicolons (then decimal commas are numbers, too), else tabs.
+        ``.csv``, ``.tsv``, ``.txt`` (also gzipped) or ``.parquet``. The separator of a text is what stands most often
+        in its first line (comma, semicolon, tab, bar); lines in front that begin with ``#`` are comments.
+    header : bool, default=True
+        Whether the first line holds names; without, columns are called ``column_1``, ``column_2``, ...
 
     Returns
     -------
     DataFrame of shape (n_rows, n_columns)
+        Cells of a text file are text, as they stand in the file; those of Parquet have their types. ``attrs["names"]``
+        has the names of the file where pandas had to change them.
 
     Raises
     ------
@@ -53,136 +56,77 @@ def read_table_file(path: Path) -> pd.DataFrame:
     try:
         if path.suffix in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
+            if not isinstance(frame.index, pd.RangeIndex):  # pandas stores the times of a series as its index
+                frame = frame.reset_index(names=str(frame.index.name or "time"))
         else:
-            frame = _read_csv(path)
+            frame = _read_text(path, header=header)
     except ImportError as error:
         raise InputFileError("Parquet needs pyarrow: `pip install 'tsprune[parquet]'`.") from error
-    except (ValueError, OSError, EOFError, zlib.error) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, OSError, EOFError, zlib.error, csv.Error) as error:  # pandas' parser errors are ValueErrors
+        if isinstance(error, InputFileError):
+            raise
         raise InputFileError(f"{path.name} must hold a table, got: {str(error).splitlines()[0]}") from error
     if frame.empty:
         raise InputFileError(f"{path.name} must have at least one row and one column, got shape {frame.shape}.")
     return frame
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_text(path: Path, *, header: bool) -> pd.DataFrame:
     """Read a table of text; a row may not have more cells than there are names."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig") as lines:
-        names, rows = lines.readline(), lines.readlines(100_000)
-    separator = next((mark for mark in (",", ";", "\t") if mark in names), ",")
-    decimal = "," if separator == ";" and any("," in row for row in rows) else "."
-    frame = pd.read_csv(path, sep=separator, decimal=decimal)
+    stored = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    text = ""
+    for encoding in _ENCODINGS:
+        try:
+            text = stored.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    if "\x00" in text:
+        raise InputFileError(f"{path.name} must hold a table of text, got NUL bytes; convert it first.")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    while text.startswith("#"):
+        text = text.partition("\n")[2]
+    first = text.partition("\n")[0]
+    separator = max(_SEPARATORS, key=first.count) if any(mark in first for mark in _SEPARATORS) else ","
+    names = next(csv.reader([first], delimiter=separator), [])
+    frame = pd.read_csv(
+        io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, header=0 if header else None,
+        skipinitialspace=True,
+    )  # fmt: skip
     if not isinstance(frame.index, pd.RangeIndex):  # pandas makes an index of what has no name: names would be shifted
         raise InputFileError(
-            f"{path.name} must have a name for every cell of its rows, got {len(frame.columns)} names and "
+            f"{path.name} must have a name for every cell of its rows, got {len(names)} names and "
             f"{len(frame.columns) + frame.index.nlevels} cells; name all, or drop the extra separator."
         )
+    if header:
+        _refuse_data_as_names(names, path.name)
+    else:
+        frame.columns = pd.Index([f"column_{k + 1}" for k in range(frame.shape[1])])
+    # pandas calls columns without a name "Unnamed: 0" and numbers those that share one: they are written as they came
+    frame.attrs["names"] = dict(zip(map(str, frame.columns), names, strict=True)) if header else {}
+    frame.attrs["likely_decimal"] = "," if separator == ";" else None
     return frame
 
 
-def read_series_file(path: Path, time: str | None, columns: list[str] | None) -> pd.DataFrame:
-    """Read a file of series: an index of times if there is a time column, numbers in the others.
-
-    Parameters
-    ----------
-    path : Path
-    time : str, optional
-        The time column; without it the first column is taken if it holds stamps as text, or its name says so.
-    columns : list of str, optional
-        Columns of values; default all numeric ones.
-
-    Returns
-    -------
-    DataFrame of shape (n_timepoints, n_series)
-
-    Raises
-    ------
-    InputFileError
-        A column is missing, or there is no column of numbers.
-    """
-    frame = read_table_file(path)
-    wanted = [*([time] if time else []), *(columns or [])]
-    unknown = [name for name in wanted if name not in frame.columns]
-    if unknown:
+def _refuse_data_as_names(names: list[str], file: str) -> None:
+    """Raise if the first line holds numbers or dates: the first row would be lost as names."""
+    numbers = pd.to_numeric(pd.Series(names, dtype=str), errors="coerce").notna()
+    if len(names) > 1 and numbers.iloc[1:].all():
         raise InputFileError(
-            f"column {unknown[0]!r} must be in {path.name}, got columns {list(map(str, frame.columns))[:12]}."
-        )
-    time = time or _guess_time(frame)
-    if time is None and str(frame.columns[0]) not in (columns or []):
-        _refuse_unread_stamps(frame.iloc[:, 0], path.name)
-    if time is not None:
-        frame = frame.set_index(_stamps(frame[time], path.name))
-    if columns:
-        chosen: pd.DataFrame = frame[columns]
-        return chosen
-    values = frame.drop(columns=[time] if time else [])
-    numeric = values.select_dtypes("number")
-    for name in values.columns.difference(numeric.columns):
-        _refuse_spoilt_numbers(values[name], path.name)
-    if numeric.shape[1] == 0:
-        raise InputFileError(f"{path.name} must have a column of numbers, got {dict(frame.dtypes.astype(str))}.")
-    return numeric
-
-
-def _refuse_spoilt_numbers(column: pd.Series, file: str) -> None:
-    """Raise if a column of text is one of numbers but for some cells: it would be left out in silence."""
-    cells = column.dropna().astype(str)
-    spoilt = pd.to_numeric(cells, errors="coerce").isna().to_numpy()
-    if 0 < spoilt.sum() < 0.5 * len(cells):
-        row = int(np.flatnonzero(column.notna().to_numpy())[spoilt.argmax()])
-        raise InputFileError(
-            f"column {str(column.name)!r} of {file} must hold numbers, got {cells.iloc[spoilt.argmax()]!r} at row "
-            f"{row}, {int(spoilt.sum())} such cells in all; leave them empty, or name the columns wanted with --column."
+            f"the first line of {file} must name its columns, got {', '.join(names[:3])!r}, which looks like data; "
+            "pass --no-header, or add a line of names."
         )
 
 
-def _refuse_unread_stamps(column: pd.Series, file: str) -> None:
-    """Raise if a first column that was not taken for times looks like some: rows would be counted in silence."""
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        looks = str(column.name).lower() in _TIME_NAMES[:-1] and pd.api.types.is_float_dtype(column.dtype)
-    else:
-        cells = column.dropna().astype(str).str.strip()
-        looks = str(column.name).lower() in _TIME_NAMES or (len(cells) > 0 and cells.str.contains(_DATE).mean() > 0.5)
-    if looks:
+def check_not_input(path: Path, output: Path | None, overwrite: bool) -> None:
+    """Raise if a result would replace the input unasked."""
+    if output is not None and not overwrite and output.exists() and output.resolve() == path.resolve():
         raise InputFileError(
-            f"the first column of {file}, {str(column.name)!r}, looks like times that cannot be read, got "
-            f"{column.dropna().astype(str).tolist()[:2]}; write ISO 8601 stamps of one zone or integers, name another "
-            "column with --time, or drop it to count rows."
+            f"--output must be another file than INPUT, got {str(output)!r} for both; pass --overwrite to replace it."
         )
 
 
-def _guess_time(frame: pd.DataFrame) -> str | None:
-    """Return the first column if it holds stamps, or is named like a time; else None."""
-    first = frame.columns[0]
-    column = frame[first]
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return str(first)
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        named = str(first).lower() in _TIME_NAMES
-        return str(first) if named and frame.shape[1] > 1 and pd.api.types.is_integer_dtype(column.dtype) else None
-    try:
-        pd.to_datetime(column.head(20), format="ISO8601")
-    except (ValueError, TypeError):
-        return None
-    return str(first)
-
-
-def _stamps(column: pd.Series, name: str) -> pd.Index:
-    """Return a column as an index of stamps or integers, named like the column (``time`` for a nameless one)."""
-    if str(column.name).startswith("Unnamed: "):  # what pandas calls a column without a heading
-        column = column.rename("time")
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        index: pd.Index = pd.Index(column, name=column.name)
-        return index
-    try:
-        return pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601"), name=column.name)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InputFileError(
-            f"time column {column.name!r} of {name} must hold ISO 8601 stamps of one zone, got: {error}"
-        ) from error
-
-
-def write_table_file(frame: pd.DataFrame, path: Path, *, with_index: bool = True) -> None:
+def write_table_file(frame: pd.DataFrame, path: Path, *, with_index: bool = True, header: bool = True) -> None:
     """Write a table where the ending says: CSV, Parquet, or JSON records.
 
     Parameters
@@ -191,6 +135,8 @@ def write_table_file(frame: pd.DataFrame, path: Path, *, with_index: bool = True
     path : Path
     with_index : bool, default=True
         Whether the index is written as the first column; one without a name is called ``time``.
+    header : bool, default=True
+        Whether a CSV file begins with the names.
 
     Raises
     ------
@@ -201,8 +147,10 @@ def write_table_file(frame: pd.DataFrame, path: Path, *, with_index: bool = True
         raise InputFileError(f"--output must end in {', '.join(_WRITABLE)}, got {path.name!r}.")
     if with_index:
         frame = frame.reset_index(names=str(frame.index.name or "time"))
+    given = frame.attrs.get("names", {})
     if path.suffix == ".csv":
-        frame.to_csv(path, index=False)
+        frame = frame.set_axis([given.get(str(name), name) for name in frame.columns], axis=1)
+        frame.to_csv(path, index=False, header=header)
     elif path.suffix == ".json":
         frame.to_json(path, orient="records", date_format="iso", double_precision=15, indent=1)
     else:

@@ -140,7 +140,7 @@ def monitor(
         print(f"{counts['readings']} readings of {counts['accepted']} accepted lines{learning}; refused: {bad}",
               file=sys.stderr)  # fmt: skip
     if progress.lines and not progress.accepted:
-        from tsprune.commands.files import InputFileError
+        from tsprune.commands.cells import InputFileError
 
         raise InputFileError(
             f"{source!r} must hold records, JSON lines with a time and values or CSV with a header, got none in "

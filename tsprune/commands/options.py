@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,20 +15,48 @@ from tsprune.commands.files import dumps
 from tsprune.exceptions import InvalidParameterError
 
 __all__ = [
-    "Columns", "Input", "Json", "Output", "Period", "Report", "Seed", "Time", "console", "finish", "print_table",
-    "read_period",
+    "Columns", "DayFirst", "Decimal", "DecimalMark", "Duplicates", "Header", "Ignore", "Input", "Json", "OnDuplicates",
+    "Output", "Overwrite", "Period", "Report", "Seed", "Time", "TimeZone", "console", "finish", "print_notes",
+    "print_table", "read_period",
 ]  # fmt: skip
 
+
+class OnDuplicates(StrEnum):
+    """How to handle several rows of one time."""
+
+    error = "error"
+    mean = "mean"
+    first = "first"
+    last = "last"
+
+
+class DecimalMark(StrEnum):
+    """Decimal marks."""
+
+    point = "."
+    comma = ","
+
+
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="CSV or Parquet file.")]
-Time = Annotated[str | None, typer.Option(help="Column of times; default: the first one, if it holds stamps.")]
+Time = Annotated[str | None, typer.Option(help="Column of times; found by its name and its cells if not given.")]
 Columns = Annotated[
-    list[str] | None, typer.Option("--column", help="Column of values; repeatable; default all numbers.")
+    list[str] | None, typer.Option("--column", help="Column of values; repeatable; default all columns of numbers.")
 ]
 Period = Annotated[str, typer.Option(help="Season length in samples: 'auto', 'none', 24, or 24,168.")]
-Output = Annotated[Path | None, typer.Option(help="Where the result goes: .csv, .parquet or .json.")]
-Report = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report there.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File for the result: .csv, .parquet or .json.")]
+Report = Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON as the last line of standard output.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
+Ignore = Annotated[list[str] | None, typer.Option(help="Column to carry along untouched; repeatable.")]
+Header = Annotated[bool, typer.Option("--header/--no-header", help="Whether the first line holds column names.")]
+Duplicates = Annotated[OnDuplicates, typer.Option(help="How to handle several rows of one time.")]
+TimeZone = Annotated[str | None, typer.Option(help="Time zone of timestamps that have none, such as Europe/Berlin.")]
+Decimal = Annotated[DecimalMark | None, typer.Option(help="Decimal mark; default: decided by the cells.")]
+DayFirst = Annotated[
+    bool | None,
+    typer.Option("--day-first/--month-first", help="How to read 03.04.2024; default: decided by all cells."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow --output to replace INPUT.")]
 
 console = Console(highlight=False)
 
@@ -70,6 +99,12 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return "-" if value != value else f"{value:.4g}"
     return str(value)
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Print what was decided about the input, one sentence a line."""
+    for note in notes:
+        console.print(note, markup=False, style="dim")
 
 
 def finish(summary: dict[str, Any], *, as_json: bool, output: Path | None, report: Path | None) -> None:

@@ -13,8 +13,25 @@ from tsprune.cleaning.cleaner import SeriesCleaner
 from tsprune.commands.clean import add_cleaning
 from tsprune.commands.decompose import add_decomposition, describe
 from tsprune.commands.detect import add_detection, top_anomalies
-from tsprune.commands.files import read_series_file
-from tsprune.commands.options import Columns, Input, Json, Period, Seed, Time, finish, print_table, read_period
+from tsprune.commands.options import (
+    Columns,
+    DayFirst,
+    Decimal,
+    Duplicates,
+    Header,
+    Ignore,
+    Input,
+    Json,
+    OnDuplicates,
+    Period,
+    Seed,
+    Time,
+    TimeZone,
+    finish,
+    print_table,
+    read_period,
+)
+from tsprune.commands.series_file import read_series_file
 from tsprune.decomposition.decomposing import decompose
 from tsprune.detection.detector import SeriesDetector
 from tsprune.reporting.page import Page
@@ -29,10 +46,20 @@ def report(
     column: Columns = None,
     period: Period = "auto",
     seed: Seed = 0,
+    ignore: Ignore = None,
+    header: Header = True,
+    duplicates: Duplicates = OnDuplicates.error,
+    time_zone: TimeZone = None,
+    decimal: Decimal = None,
+    day_first: DayFirst = None,
     json: Json = False,
 ) -> None:
     """Write one HTML page with components, repairs and anomalies of a file."""
-    frame = read_series_file(path, time, column)
+    file = read_series_file(
+        path, time, column, ignore=ignore, header=header, duplicates=duplicates, time_zone=time_zone, decimal=decimal,
+        day_first=day_first, command="report",
+    )  # fmt: skip
+    frame = file.frame
     page = Page(f"Report on {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
     rows = []
     for name in frame.columns:

@@ -7,10 +7,9 @@ value has weight 0: its remainder is NaN, trend and seasonal have a value everyw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.parameters import Rule, boolean, check_value, choice, either, integer, nothing, sequence_of
 from tsprune.decomposition.decomposition import Decomposition
@@ -19,22 +18,13 @@ from tsprune.decomposition.settings import stl_settings, trend_setting
 from tsprune.decomposition.shift_fit import fit_components, fit_with_steps
 from tsprune.decomposition.statsmodels_engine import fit_stl_statsmodels
 from tsprune.decomposition.stl import fit_stl
-from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
 from tsprune.periods.periods import find_periods
-from tsprune.series.validation import SeriesInput, read_series
-
-if TYPE_CHECKING:
-    pass
+from tsprune.series.series_input import Floats, Integers, SeriesInput
+from tsprune.series.time_grid import TimeGrid, on_grid, refuse_sparse
+from tsprune.series.validation import read_series
 
 __all__ = ["decompose"]
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-# steps between times count as multiples of one step within this tolerance (a February in a series of months: 0.1)
-GRID_TOLERANCE = 0.15
-# a series with fewer rows than this share of its grid is too sparse to be one
-LARGEST_STRETCH = 20
 
 _window = integer(3)
 _RULES: dict[str, Rule] = {
@@ -161,11 +151,9 @@ def decompose(
         check_value(name, given[name], rule, owner="decompose")
     series = read_series(y, time=time, time_column=time_column, min_timepoints=2)
     values = np.ascontiguousarray(series.column())
-    rows = _grid_rows(series)
-    gridded = values
-    if rows is not None:
-        gridded = np.full(int(rows[-1]) + 1, np.nan)
-        gridded[rows] = values
+    rows = TimeGrid.of(series, period).positions(series)
+    refuse_sparse(rows, series.n_timepoints)
+    gridded = np.ascontiguousarray(on_grid(values[:, None], rows, int(rows.max()) + 1)[:, 0])
     missing = np.isnan(gridded)
     gaps = missing if missing.any() else None
     periods = _periods(gridded, period)
@@ -191,8 +179,7 @@ def decompose(
         seasonal = np.column_stack([_cycle_means(c, s.period) for c, s in zip(seasonal.T, settings, strict=True)])
     if list(periods) != sorted(periods):
         seasonal = seasonal[:, [sorted(periods).index(p) for p in periods]]
-    if rows is not None:
-        trend, seasonal, weights = trend[rows], seasonal[rows], weights[rows]
+    trend, seasonal, weights = trend[rows], seasonal[rows], weights[rows]
     remainder = values - trend
     for column in seasonal.T:
         remainder -= column
@@ -210,42 +197,12 @@ def _cycle_means(seasonal: Floats, period: int) -> Floats:
     return np.asarray(means[phase])
 
 
-def _grid_rows(series: SeriesInput) -> Integers | None:
-    """Return the place of every row on a regular grid (n_timepoints,); None if the rows are such a grid.
-
-    Steps count as multiples of the most frequent one, with a tolerance wide enough for months and quarters.
-    """
-    if series.time is None or series.n_timepoints < 3:
-        return None
-    steps = np.diff(series.time).astype(np.float64)
-    found, counts = np.unique(steps, return_counts=True)
-    ratios = steps / found[np.argmax(counts)]
-    whole = np.rint(ratios)
-    if (whole == 1.0).all() and np.abs(ratios - 1.0).max() <= GRID_TOLERANCE:
-        return None
-    off = np.flatnonzero((np.abs(ratios - whole) > GRID_TOLERANCE) | (whole < 1.0))
-    if off.size:
-        row, times = int(off[0]), series.time_index()
-        raise TimeIndexError(
-            f"times must be multiples of one step apart, got rows {row} and {row + 1} at {times[row]} and "
-            f"{times[row + 1]}, {ratios[row]:.3g} of the most frequent step; resample the series to a regular grid, "
-            "or pass its values alone to count rows."
-        )
-    rows = np.concatenate([[0], np.cumsum(whole.astype(np.int64))])
-    if rows[-1] >= LARGEST_STRETCH * series.n_timepoints:
-        raise TimeIndexError(
-            f"times must cover at least 1 / {LARGEST_STRETCH} of their grid, got {series.n_timepoints} rows on "
-            f"{rows[-1] + 1} steps; split the series at its long gaps."
-        )
-    return np.asarray(rows, dtype=np.int64)
-
-
-def _dated(steps: Sequence[Step], series: SeriesInput, rows: Integers | None) -> tuple[LevelShift, ...]:
+def _dated(steps: Sequence[Step], series: SeriesInput, rows: Integers) -> tuple[LevelShift, ...]:
     """Return the steps with the rows they begin at, and the times of those."""
     if not steps:
         return ()
     times = series.time_index()
-    at = [step.position if rows is None else int(np.searchsorted(rows, step.position)) for step in steps]
+    at = [int(np.flatnonzero(rows >= step.position)[0]) for step in steps]
     return tuple(
         LevelShift(row, times[row], step.size, step.statistic, step.p_value)
         for row, step in zip(at, steps, strict=True)

@@ -104,16 +104,15 @@ class ThresholdReport:
         )
 
 
-def rows_of(per: Any, step: int, *, is_stamped: bool) -> float:
+def rows_of(per: Any, steps_per_day: float) -> float:
     """Return how many rows `per` is.
 
     Parameters
     ----------
     per : int or timedelta-like
         A number of rows, or a time.
-    step : int
-        Between rows, in nanoseconds where the times are timestamps.
-    is_stamped : bool
+    steps_per_day : float
+        Of the series; 0 where it has no timestamps.
 
     Raises
     ------
@@ -122,16 +121,16 @@ def rows_of(per: Any, step: int, *, is_stamped: bool) -> float:
 
     Examples
     --------
-    >>> rows_of("1D", 3600 * 10**9, is_stamped=True), rows_of(500, 1, is_stamped=False)
+    >>> rows_of("1D", 24.0), rows_of(500, 0.0)
     (24.0, 500.0)
     """
     if isinstance(per, int | float):
         return float(per)
-    if not is_stamped:
+    if not steps_per_day:
         raise InvalidParameterError(
             f"per={per!r} is a time, but the series has no timestamps; give a number of rows, or a series with times."
         )
-    return max(1.0, pd.Timedelta(per).value / step)
+    return max(1.0, pd.Timedelta(per) / pd.Timedelta(days=1) * steps_per_day)
 
 
 def _check(choice: AlarmBudget | FalseAlarmRate) -> None:

@@ -49,9 +49,9 @@ class SeriesDeciding(SeriesPlacing):
         DataFrame
             As `episodes_`.
         """
-        rows, n_context = self._rows(X, time)
+        rows, n_context = self._series_rows(X, time)
         evidence = self.evidence_.of(rows)
-        index = self._read(X, time).time_index()
+        index = self._read(X, time, reset=False).time_index()
         return self._episode_table(rows, evidence, self._flags(rows, evidence), n_context, index)
 
     def expected(self, X: Any, *, time: Any = None) -> pd.DataFrame:
@@ -67,14 +67,16 @@ class SeriesDeciding(SeriesPlacing):
             Columns `expected, lower, upper`, for several series with the name of the series above them, in the units
             of the series.
         """
-        rows, n_context = self._rows(X, time)
+        rows, n_context = self._series_rows(X, time)
         middle = self._expected(rows)[n_context:]
         lower = middle - (self._range.middle - self._range.lower) * self._unit
         upper = middle + (self._range.upper - self._range.middle) * self._unit
         table = np.stack((middle, lower, upper), axis=2).reshape(middle.shape[0], -1)
         columns = pd.MultiIndex.from_product([self.series_names_, _RANGE])
         return pd.DataFrame(
-            table, columns=list(_RANGE) if self.n_features_in_ == 1 else columns, index=self._read(X, time).time_index()
+            table,
+            columns=list(_RANGE) if self.n_features_in_ == 1 else columns,
+            index=self._read(X, time, reset=False).time_index(),
         )
 
     def _fit_decision(self, rows: SeriesRows, evidence: Floats, labels: Any) -> None:
@@ -88,7 +90,7 @@ class SeriesDeciding(SeriesPlacing):
             again=self._evidence_without,
             choice="auto" if self._is_share else self.contamination,
             labels=labels,
-            rows_per=rows_of(per, self._grid.step, is_stamped=self._grid.is_stamped),
+            rows_per=rows_of(per, self._grid.steps_per_day),
         )
         tail, base = self._decision.rule.tail, self._decision.rule.base
         if self._is_share:
@@ -132,7 +134,7 @@ class SeriesDeciding(SeriesPlacing):
             (usual.middle - usual.lower) * self._unit,
             (usual.upper - usual.middle) * self._unit,
             tail=self._decision.rule.tail,
-            n_fitted=self._position.size,
+            n_fitted=self._rows.size,
             index=index,
             names=self.series_names_,
             kinds=[name[len(first) + 1 :] for name in self.feature_names_out_[:each]],

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import OutlierMixin, clone
 
 from detectors import PrunedDetector, PrunedIsolationForest
 from detectors.parameters import (
@@ -39,7 +39,6 @@ from tsprune.detection.responsibility import Responsibility, episode_widths
 from tsprune.detection.scores import smooth_scores, smoothing_widths
 from tsprune.detection.shape_part import AbnormalShape, ShapePart
 from tsprune.exceptions import InvalidSeriesError
-from tsprune.series.time_grid import TimeGrid
 
 __all__ = ["SeriesDetector"]
 
@@ -50,7 +49,7 @@ _MIN_TIMEPOINTS = 8  # fewer rows are no sample of windows
 _SMALLEST = 1e-300  # magnitude of a series of zeros
 
 
-class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
+class SeriesDetector(OutlierMixin, SeriesDeciding):
     """Detect anomalies in one series or several that are judged jointly.
 
     The chain: confirmed seasons are removed; every time point becomes a row of features of several scales (level,
@@ -132,6 +131,7 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
     ((24,), True)
     """
 
+    _is_placed_strictly: ClassVar[bool] = False  # windows count rows, whatever their times
     _parameters: ClassVar[Rules] = {
         "detector": either(nothing(), has_methods("fit")),
         "period": either(choice("auto"), nothing(), integer(2), sequence_of(integer(2))),
@@ -197,26 +197,17 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
             If the series or its times cannot be used.
         """
         check_parameters(self, self._parameters)
-        series = self._read(X, time, fitting=True)
-        labelled = isinstance(self.contamination, str) and self.contamination == "labels"
-        if series.n_dims == 1 and y is not None and np.ndim(y) == 1 and not labelled:
-            raise InvalidSeriesError(
-                "y is used with contamination='labels' only, got X and y that are both one-dimensional; if X are "
-                "times, call fit(values, time=times), else fit(X)."
-            )
-        labels = _read_labels(y, series.n_timepoints) if labelled else None
+        series = self._read(X, time, reset=True)
         if series.n_timepoints < _MIN_TIMEPOINTS:
             raise InvalidSeriesError(
                 f"X must have at least {_MIN_TIMEPOINTS} time points, got {series.n_timepoints} "
                 f"(n_samples = {series.n_timepoints}); pass a longer series."
             )
-        self.n_features_in_ = series.n_series
+        labelled = isinstance(self.contamination, str) and self.contamination == "labels"
+        labels = _read_labels(y, series.n_timepoints) if labelled else None
         self.series_names_ = list(series.names)
-        self._grid = TimeGrid.of(series)
-        self._fitted = series.values
-        self._is_timed = series.time is not None
-        position = self._place(series)
-        self._position = position
+        self._begin(series, None if labelled else y, self.period)
+        position = self._rows
         # exact powers of two, so that squares of very large or small values neither overflow nor vanish
         self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
         given = series.values / self._unit
@@ -258,7 +249,7 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
         TimeIndexError
             If times are earlier than the fitted ones, of another kind, or missing where values differ.
         """
-        rows, n_context = self._rows(X, time)
+        rows, n_context = self._series_rows(X, time)
         return -smooth_scores(self.evidence_.of(rows), self.smoothing_)[n_context:]
 
     def decision_function(self, X: Any, *, time: Any = None) -> Floats:
@@ -272,7 +263,7 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
         ----------
         X, time : as in `score_samples`
         """
-        rows, n_context = self._rows(X, time)
+        rows, n_context = self._series_rows(X, time)
         evidence = self.evidence_.of(rows)
         if self._is_share:
             return -smooth_scores(evidence, self.smoothing_)[n_context:] - self.offset_
@@ -299,8 +290,8 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
         DataFrame of shape (n_timepoints, n_series), for a single series (n_timepoints, n_embedded_features)
             Non-negative; larger = more responsible.
         """
-        rows, n_context = self._rows(X, time)
-        index = self._read(X, time).time_index()
+        rows, n_context = self._series_rows(X, time)
+        index = self._read(X, time, reset=False).time_index()
         names = self.feature_names_out_ if self.n_features_in_ == 1 else self.series_names_
         parts = self._responsibility.of(rows.features)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
@@ -321,23 +312,17 @@ class SeriesDetector(SeriesDeciding, OutlierMixin, BaseEstimator):
             Empty where no structure repeats.
         """
         check_value("n_shapes", n_shapes, integer(1), owner="explain_shapes")
-        rows, n_context = self._rows(X, time)
-        index = self._read(X, time).time_index()
+        rows, n_context = self._series_rows(X, time)
+        index = self._read(X, time, reset=False).time_index()
         found = [] if self.shapes_ is None else self.shapes_.worst(rows, n_context, int(n_shapes))
         shapes = []
         for k, evidence, width, start, nearest in found:
             first = self._index[-(n_context - start)] if start < n_context else index[start - n_context]
-            here, there = rows.given[start : start + width, k], self._fitted[nearest : nearest + width, k]
+            here, there = rows.given[start : start + width, k], self._seen.values[nearest : nearest + width, k]
             shapes.append(
                 AbnormalShape(self.series_names_[k], evidence, first, self._index[nearest], here * self._unit[k], there)
             )
         return shapes
-
-    def __sklearn_tags__(self) -> Any:
-        """Tags: NaN is a missing value."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     # ------------------------------------------------------------------------------------------------ private
 

@@ -272,7 +272,9 @@ def _level_shifts(y: Floats, x: Floats) -> tuple[Floats, Floats]:
     apart = width // every
     jump = levels[apart:] - levels[: levels.size - apart]
     at = np.arange(jump.size) * every + apart * every
-    typical = float(np.median(jump))
+    places = np.lib.stride_tricks.sliding_window_view(x, width)[::every].mean(axis=1)
+    distance = places[apart:] - places[: places.size - apart]
+    typical = float(np.median(jump / distance)) * distance  # a slope moves the level across a gap, too
     spread = _NORMAL * float(np.median(np.abs(jump - typical)))
     size = np.abs(jump - typical)
     found: list[tuple[int, float]] = []
@@ -286,7 +288,7 @@ def _level_shifts(y: Floats, x: Floats) -> tuple[Floats, Floats]:
         if size[best] <= _JUMP * spread or spread <= 0.0:
             break
         row = _sharpest(y, int(at[best]), width // 2)
-        found.append((int(at[best]), float(jump[best] - typical)))
+        found.append((int(at[best]), float((jump - typical)[best])))
         found[-1] = (row, found[-1][1])
     return _lasting(sorted(found), x, y.size)
 

@@ -27,6 +27,7 @@ _PLOTTING = 0.35  # plotting positions (i - 0.35) / n (Hosking, Wallis, Wood 198
 _SUSPECT = 0.01  # expected ordinary blocks of the whole sample beyond the level from which rows are suspected
 _ROUNDS = 30
 _FEWEST_BLOCKS = 4
+_SAME = 1e-12  # of the largest value; maxima that differ less are equal
 _BLOCKS = 40  # that many blocks are wanted; of 8 rows at least and 64 at most
 _SHORTEST, _LONGEST = 8, 64
 
@@ -158,5 +159,7 @@ def _fit_line(maxima: Floats) -> tuple[float, float]:
     reduced = -np.log(-np.log((np.arange(1, few + 1) - _PLOTTING) / n))
     spread = float(((reduced - reduced.mean()) ** 2).sum())
     lower = maxima[:few]
+    if lower[-1] - lower[0] <= _SAME * max(abs(lower[0]), abs(lower[-1])):
+        return float(lower.mean()), 0.0
     scale = float(((reduced - reduced.mean()) * lower).sum()) / spread if spread > 0.0 else 0.0
     return float(lower.mean() - scale * reduced.mean()), scale

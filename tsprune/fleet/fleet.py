@@ -38,6 +38,7 @@ def clean_many(
     id_column: str = "unique_id",
     time_column: str = "ds",
     value_column: str = "y",
+    day_first: bool | None = None,
     engine: Any = None,
 ) -> FleetResult:
     """Clean every series of a long frame.
@@ -54,7 +55,9 @@ def clean_many(
     period : "auto", None, int or sequence of int, default="auto"
         Season lengths for the default cleaner, in samples.
     id_column, time_column, value_column : str
-        Names of the columns; times are stamps or integers.
+        Names of the columns; times are timestamps, dates, integers, or text in one notation.
+    day_first : bool, optional
+        Whether ``05/01/2024`` is the fifth of January; None lets the column decide.
     engine : None, "dask", "ray", "spark", SparkSession, concurrent.futures.Executor or dask.distributed.Client
         None works through the series one after the other; ``"dask"`` hands them to Dask's scheduler of the moment;
         ``"ray"`` and ``"spark"`` to the Ray or the Spark session that is active, or else start one on this machine
@@ -94,7 +97,7 @@ def clean_many(
 
         cleaner = SeriesCleaner(period)
     _check_estimator(cleaner, "cleaner", ("fit", "transform"))
-    return _run(frame, FleetTask(cleaner, False, id_column, time_column, value_column), engine)
+    return _run(frame, FleetTask(cleaner, False, id_column, time_column, value_column, day_first), engine)
 
 
 def detect_many(
@@ -106,6 +109,7 @@ def detect_many(
     id_column: str = "unique_id",
     time_column: str = "ds",
     value_column: str = "y",
+    day_first: bool | None = None,
     engine: Any = None,
 ) -> FleetResult:
     """Detect anomalies in every series of a long frame.
@@ -154,7 +158,7 @@ def detect_many(
 
         detector = SeriesDetector(period=period, random_state=random_state)
     _check_estimator(detector, "detector", ("fit", "score_samples", "predict"))
-    return _run(frame, FleetTask(detector, True, id_column, time_column, value_column), engine)
+    return _run(frame, FleetTask(detector, True, id_column, time_column, value_column, day_first), engine)
 
 
 def _check_estimator(estimator: Any, name: str, needed: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ A series that cannot be used is a fact of its own row of the summary, never the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from sklearn.base import clone
 
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.fleet.engines import spread
+from tsprune.series.text_times import parse_times
 
 __all__ = ["FleetTask", "work_through"]
 
@@ -33,6 +35,8 @@ class FleetTask:
     detects : bool
         Whether it scores; else it cleans.
     id_column, time_column, value_column : str
+    day_first : bool, optional
+        Whether ``05/01/2024`` is the fifth of January; None lets the column decide.
     """
 
     estimator: Any
@@ -40,6 +44,7 @@ class FleetTask:
     id_column: str
     time_column: str
     value_column: str
+    day_first: bool | None = None
 
     @property
     def added(self) -> tuple[str, str]:
@@ -81,7 +86,8 @@ class FleetTask:
             return failed, {**facts, "error": f"{type(error).__name__}: {error}"}
 
     def _sorted(self, part: pd.DataFrame) -> pd.DataFrame:
-        """The rows in order of time."""
+        """The rows in order of time; text is read as times first, never sorted as text."""
+        part = part.assign(**{self.time_column: self.times_of(part[self.time_column])})
         try:
             return part.sort_values(self.time_column, kind="stable")
         except TypeError as error:
@@ -89,11 +95,26 @@ class FleetTask:
                 f"{self.time_column} must hold times of one kind, got: {error}; convert them."
             ) from error
 
+    def times_of(self, column: pd.Series) -> pd.Series:
+        """Return a column with text as timestamps; other kinds as they are.
+
+        Raises
+        ------
+        TimeIndexError
+            If a cell is no time, or may be two.
+        """
+        if not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
+            return column
+        if not column.map(lambda cell: isinstance(cell, str)).all():
+            return column  # dates, periods and missing cells: `read_timeline` knows them or refuses them
+        read = parse_times(column, day_first=self.day_first, where=self.time_column)
+        return pd.Series(read, index=column.index, name=column.name)
+
     def _done(self, part: pd.DataFrame, facts: dict[str, Any]) -> Done:
         """Clean or score the sorted rows of one series."""
         floats, booleans = self.added
         mine = clone(self.estimator)
-        y = pd.Series(part[self.value_column].to_numpy(float), index=pd.Index(part[self.time_column].to_numpy()))
+        y = pd.Series(part[self.value_column].to_numpy(float), index=pd.Index(part[self.time_column]))
         if self.detects:
             mine.fit(y)
             values, marked = np.asarray(mine.score_samples(y), float), np.asarray(mine.predict(y)) < 0
@@ -134,7 +155,9 @@ def work_through(frame: Any, task: FleetTask, engine: Any) -> tuple[Any, Any]:
         ) from error
     task.check_columns(given.columns)
     wanted = dict.fromkeys((task.id_column, task.time_column, task.value_column))
-    table = pd.DataFrame({column: given[column].to_numpy() for column in wanted})
+    table = pd.DataFrame({column: _as_pandas(given[column]) for column in wanted})
+    with suppress(TimeIndexError):  # one notation for all; where a cell spoils it, every series speaks for itself
+        table[task.time_column] = task.times_of(table[task.time_column])
     groups = [(name, part) for name, part in table.groupby(task.id_column, sort=False, dropna=False)]
     done = spread(task.do, [part for _, part in groups], engine)
     rows = [{task.id_column: name, **facts} for (name, _), (_, facts) in zip(groups, done, strict=True)]
@@ -148,6 +171,15 @@ def work_through(frame: Any, task: FleetTask, engine: Any) -> tuple[Any, Any]:
     columns = [nw.new_series(name, _plain(new[name]), backend=backend) for name in task.added]
     plain = {str(name): _plain(summary[name]) for name in summary.columns}
     return given.with_columns(*columns).to_native(), nw.from_dict(plain, backend=backend).to_native()
+
+
+def _as_pandas(column: nw.Series[Any]) -> Any:
+    """A column (n_rows,) for a table of pandas; times keep their zone."""
+    native = column.to_native()
+    if isinstance(native, pd.Series):
+        return native.array
+    zoned = isinstance(column.dtype, nw.Datetime) and column.dtype.time_zone is not None
+    return pd.DatetimeIndex(column.to_list()) if zoned else column.to_numpy()
 
 
 def _plain(column: pd.Series) -> Any:

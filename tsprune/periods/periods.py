@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.parameters import Rules, check_value, either, integer, nothing, real
-from tsprune.exceptions import TimeIndexError
 from tsprune.periods.kernels.background import PHI_GRID, RATIO_GRID, fit_background, innovations
 from tsprune.periods.kernels.periodogram import comb_scores, log_gamma_tail
+from tsprune.series.time_grid import TimeGrid, on_grid, refuse_sparse
 from tsprune.series.validation import read_series
 
 __all__ = ["Period", "Periods", "find_periods"]
@@ -31,7 +31,6 @@ _OUTLIER = 4.5  # robust deviations
 _OUTLIERS_MAX = 0.06  # more than this share of outliers is the shape of the series, not a disturbance
 _CARRIES = 0.995  # quantile that the share of a part's harmonics has to pass
 _STRENGTH_MIN = 0.01  # of the variance; less is of no use, however significant
-_SPARSEST = 100.0  # steps of the grid a row: with fewer rows nothing can be told
 _NO_EVIDENCE = math.log(0.01)
 _APART = 0.15  # two periods closer than this share are one broad line
 _REACH = 20
@@ -157,9 +156,9 @@ def find_periods(
     ):
         check_value(name, value, _RULES[name], owner="find_periods")
     series = read_series(y, time=time, time_column=time_column)
-    values = series.column()
-    if series.time is not None:
-        values = _on_grid(values, series.time)
+    rows = TimeGrid.of(series).positions(series)
+    refuse_sparse(rows, series.n_timepoints)
+    values = on_grid(series.values, rows, int(rows.max()) + 1)[:, 0] if series.n_series == 1 else series.column()
     known = np.flatnonzero(np.isfinite(values))
     values = values[known[0] : known[-1] + 1]
     size = float(np.nanmax(np.abs(values)))
@@ -195,22 +194,6 @@ def _periods(rest: Floats, max_periods: int, alpha: float, shortest: int, longes
 def _is_known(period: Any, found: int) -> Any:
     """Tell of a period, or of several (k,), whether it is a found one again: a part of it, or nearly it."""
     return (found % period == 0) | (abs(period - found) < _APART * found)
-
-
-def _on_grid(y: Floats, time: NDArray[np.int64]) -> Floats:
-    """Return `y` (n,) with NaN where times were left out: whole steps apart, however long a month is."""
-    if len(y) < 2:
-        return y
-    steps, counts = np.unique(np.diff(time), return_counts=True)
-    where = np.concatenate([[0], np.cumsum(np.maximum(1, np.round(np.diff(time) / steps[np.argmax(counts)])))])
-    if where[-1] > _SPARSEST * len(y):
-        raise TimeIndexError(
-            f"times must lie on a regular grid with gaps, got {len(y)} of {int(where[-1]) + 1} steps of the most "
-            f"frequent difference; resample the series first."
-        )
-    grid = np.full(int(where[-1]) + 1, np.nan)
-    grid[where.astype(np.int64)] = y
-    return grid
 
 
 def _without_outliers(y: Floats) -> tuple[Floats, Floats | None]:

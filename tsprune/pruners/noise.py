@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.parameters import (
     Rules,
@@ -22,16 +21,15 @@ from detectors.parameters import (
 )
 from detectors.report import PruningRecord, PruningReport
 from tsprune.decomposition.decomposing import decompose
-from tsprune.exceptions import InvalidParameterError, InvalidSeriesError, TimeIndexError
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
 from tsprune.periods.periods import find_periods
 from tsprune.pruners.denoising import SHORTEST, Denoised, LocalLevel, choose_denoiser, is_white
 from tsprune.pruners.kernels.continuation import filter_level, invert_level_filter
 from tsprune.pruners.series_transformer import SeriesTransformer
+from tsprune.series.series_input import Floats, Integers
+from tsprune.series.time_grid import on_grid
 
 __all__ = ["NoisePruner"]
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 _METHODS = ("kalman", "wavelet")
 _ROUNDING = 1e-9  # of the largest value
@@ -130,6 +128,7 @@ class NoisePruner(SeriesTransformer):
     [2.8 1.2]
     """
 
+    _needs_fitted_values: ClassVar[bool] = True  # the noise of other values is not known
     _parameters: ClassVar[Rules] = {
         "method": choice("auto", *_METHODS),
         "period": either(choice("auto"), nothing(), integer(2), sequence_of(integer(2))),
@@ -236,7 +235,7 @@ class NoisePruner(SeriesTransformer):
         else:
             asked = [self.period] if isinstance(self.period, int | np.integer) else list(self.period)
             found = []
-            for period in asked:
+            for period in map(int, asked):
                 if 2 * period > n:
                     raise InvalidSeriesError(
                         f"period must be at most n_timepoints // 2 = {n // 2}, got {period}; "
@@ -274,8 +273,6 @@ class NoisePruner(SeriesTransformer):
         end = self._table.shape[0]
         inside = rows < end
         out = values.copy()
-        if forward:
-            self._check_fitted_values(values[inside], rows[inside])
         for k, column in enumerate(self._columns):
             if column.method == "none":
                 continue
@@ -283,31 +280,23 @@ class NoisePruner(SeriesTransformer):
             out[inside, k] += np.where(np.isnan(noise), 0.0, -noise if forward else noise)
             if inside.all():
                 continue
-            later = rows[~inside]
-            path = np.full(int(later[-1]) - end + 1, np.nan)
+            later, given = rows[~inside] - end, values[~inside, k]
+            path = on_grid(given[:, None], later, int(later.max()) + 1)[:, 0]
             season = column.seasonal(np.arange(end, end + path.size, dtype=np.int64))
-            path[later - end] = values[~inside, k] - season[later - end]
-            if forward:
-                filtered = filter_level(path, *column.state, column.level.step, column.level.noise)[:, 0]
-                filtered[np.isnan(path)] = np.nan
-                path = filtered
-            else:
-                path = invert_level_filter(path, *column.state, column.level.step, column.level.noise)
-            out[~inside, k] = (path + season)[later - end]
+            change = invert_level_filter if not forward else _filtered
+            changed = change(path - season, *column.state, column.level.step, column.level.noise) + season
+            out[~inside, k] = changed[later]
+            repeated = later <= np.r_[-1, np.maximum.accumulate(later)[:-1]]  # of an hour that comes twice
+            difference = np.nan_to_num(changed - path)
+            out[~inside, k] = np.where(repeated, given + difference[later], out[~inside, k])
         return out
 
-    def _check_fitted_values(self, values: Floats, rows: Integers) -> None:
-        """Raise if values (m, n_series) at fitted positions are others than those whose noise is known."""
-        fitted = self._table[rows]
-        scale = np.nanmax(np.abs(self._table), axis=0)
-        differs = ~((np.abs(values - fitted) <= 1e-6 * scale) | np.isnan(values) | np.isnan(fitted))
-        if differs.any():
-            row, k = (int(v) for v in np.argwhere(differs)[0])
-            got, had = values[row, k] * self._units[k], fitted[row, k] * self._units[k]
-            raise TimeIndexError(
-                f"rows inside the fitted span must be the fitted ones, whose noise is known; got {got:g} "
-                f"for {had:g} at position {int(rows[row])}, column {k}; fit again on the new values."
-            )
+
+def _filtered(path: Floats, level: float, variance: float, step: float, noise: float) -> Floats:
+    """Return the levels (m,) of the causal filter along a path (m,), NaN where it is missing."""
+    levels = filter_level(path, level, variance, step, noise)[:, 0]
+    levels[np.isnan(path)] = np.nan
+    return np.asarray(levels)
 
 
 def _filter_state(rest: Floats, found: Denoised) -> tuple[float, float]:

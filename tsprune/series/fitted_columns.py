@@ -29,20 +29,23 @@ def check_columns(estimator: Any, series: SeriesInput, X: Any, *, reset: bool) -
     Raises
     ------
     InvalidSeriesError
-        A one-dimensional series where several columns were fitted.
-    ValueError
         Other columns than the fitted ones.
     """
     if not reset and series.n_dims == 1 and estimator.n_features_in_ != 1:
         raise InvalidSeriesError(
-            f"X must have the {estimator.n_features_in_} columns of the fitted series, got a one-dimensional one. "
-            f"Reshape your data to (n_timepoints, {estimator.n_features_in_})."
+            f"X has 1 feature, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features as "
+            f"input. Reshape your data to (n_timepoints, {estimator.n_features_in_})."
         )
+    if not reset and series.n_dims == 1:
+        return  # one series, whatever its name
     table = series.values
     if series.has_named_columns:
         when = series._time_column
         table = X if when is None else nw.from_native(X).drop(when).to_native()
-    validate_data(estimator, table, reset=reset, skip_check_array=True)
+    try:
+        validate_data(estimator, table, reset=reset, skip_check_array=True)
+    except ValueError as error:
+        raise InvalidSeriesError(f"{error} Pass the columns that were fitted, in their order.") from error
 
 
 def refuse_times_as_values(estimator: Any, series: SeriesInput, y: Any) -> None:

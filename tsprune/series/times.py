@@ -1,11 +1,15 @@
-"""Times of a series: stamps as nanoseconds since the epoch in UTC, or integers; strictly increasing.
+"""Times of a series: timestamps, durations or integers in any of the forms people keep them in; strictly increasing.
 
-Naive stamps count as UTC. Times of several zones, missing, duplicated or unsorted ones are errors that say where.
+Timestamps become nanoseconds since the epoch in UTC (naive ones count as UTC). Text, `datetime.date`, pandas periods,
+Arrow dates and integers of the form YYYYMMDD are read as the times they are. What is no time, or could be two, is an
+error that says where: rows are never counted instead.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import datetime
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -13,70 +17,189 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsprune.exceptions import TimeIndexError
+from tsprune.series.text_times import dates_of_integers, parse_times
 
-__all__ = ["read_time"]
+__all__ = ["Timeline", "read_time", "read_timeline"]
 
 Integers = NDArray[np.int64]
 
 
-def read_time(time: Any, n_timepoints: int, *, where: str = "time") -> tuple[Integers, bool]:
-    """Return times as int64 (n_timepoints,) and whether they are stamps.
+@dataclass(frozen=True)
+class Timeline:
+    """The times of the rows of a series.
+
+    Attributes
+    ----------
+    ticks : ndarray of shape (n_timepoints,)
+        int64, strictly increasing: nanoseconds since the epoch in UTC, nanoseconds of durations, or integers.
+    kind : {"timestamps", "durations", "integers"}
+    index : pandas.Index of shape (n_timepoints,)
+        The times as they were given.
+    zone : tzinfo or None
+        Of zone-aware timestamps.
+    are_periods : bool
+        Whether each time stands for a span (a pandas period); `ticks` are the beginnings of the spans.
+    """
+
+    ticks: Integers
+    kind: Literal["timestamps", "durations", "integers"]
+    index: pd.Index
+    zone: datetime.tzinfo | None = None
+    are_periods: bool = False
+
+    def followed_by(self, later: Self) -> Self:
+        """Return these times and later ones, in the zone of these."""
+        index = later.index
+        if isinstance(index, pd.DatetimeIndex) and isinstance(self.index, pd.DatetimeIndex):
+            if self.zone is not None:
+                index = (index if index.tz is not None else index.tz_localize("UTC")).tz_convert(self.zone)
+            elif index.tz is not None:
+                index = index.tz_convert("UTC").tz_localize(None)
+        if isinstance(index, pd.DatetimeIndex) and isinstance(self.index, pd.PeriodIndex):
+            index = index.to_period(self.index.freqstr)
+        joined = self.index.append(index)
+        return type(self)(np.r_[self.ticks, later.ticks], self.kind, joined, self.zone, self.are_periods)
+
+
+def read_timeline(time: Any, n_timepoints: int, *, where: str = "time") -> Timeline:
+    """Read the times of `n_timepoints` rows.
+
+    Parameters
+    ----------
+    time : array-like, pandas or polars Series, or pandas Index of shape (n_timepoints,)
+        Timestamps, dates, durations, periods, integers, or text in one notation.
+    n_timepoints : int
+    where : str, default="time"
+        What the messages call the times.
+
+    Returns
+    -------
+    Timeline
 
     Raises
     ------
     TimeIndexError
-        If times are missing, unsorted, duplicated, of mixed zones, or neither stamps nor integers.
+        If times are missing, unsorted, duplicated, of mixed zones, ambiguous, or no times at all.
     """
-    if isinstance(time, nw.Series) or hasattr(time, "to_list"):
-        time = time.to_list() if not isinstance(time, pd.Index | pd.Series) else time
-    if isinstance(time, pd.PeriodIndex):
-        time = time.to_timestamp()
-    if isinstance(time, pd.Series):
-        time = pd.Index(time)
-    if not isinstance(time, pd.Index):
-        try:
-            time = pd.Index(time)
-        except (TypeError, ValueError) as error:
-            raise TimeIndexError(
-                f"{where} must hold stamps or integers, got {type(time).__name__}: {error}."
-            ) from error
-    if len(time) != n_timepoints:
-        raise TimeIndexError(f"{where} must have one entry per row ({n_timepoints}), got {len(time)}.")
-    if time.dtype == object or isinstance(time.dtype, pd.StringDtype):
-        try:
-            time = pd.DatetimeIndex(pd.to_datetime(time, format="ISO8601"))
-        except (TypeError, ValueError) as error:
-            raise TimeIndexError(
-                f"{where} must hold stamps of one time zone or integers, got {list(time[:2])}: {error}; "
-                "write ISO 8601, or convert with pandas.to_datetime(..., utc=True)."
-            ) from error
-    if time.hasnans:
-        row = int(np.flatnonzero(np.asarray(time.isna()))[0])
-        raise TimeIndexError(
-            f"{where} must not be missing, got a missing stamp at row {row}; drop that row or date it."
-        )
-    if isinstance(time, pd.DatetimeIndex):
-        naive = time.tz_convert("UTC").tz_localize(None) if time.tz is not None else time
-        try:
-            stamps, is_stamped = naive.as_unit("ns").asi8, True
-        except pd.errors.OutOfBoundsDatetime:
-            raise TimeIndexError(
-                f"{where} must lie in the years 1678 to 2261, got {naive.min()} to {naive.max()}; shift the stamps, or "
-                "pass integers."
-            ) from None
-    elif pd.api.types.is_integer_dtype(time.dtype):
-        stamps, is_stamped = time.to_numpy(dtype=np.int64), False
+    index = _as_index(time, where)
+    if len(index) != n_timepoints:
+        raise TimeIndexError(f"{where} must have one entry per row ({n_timepoints}), got {len(index)}.")
+    _refuse_missing(index, where)
+    given = index
+    are_periods = isinstance(index, pd.PeriodIndex)
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if isinstance(index, pd.CategoricalIndex):
+        index = pd.Index(index.astype(index.categories.dtype))
+    if index.dtype == object or isinstance(index.dtype, pd.StringDtype):
+        index = _times_of_objects(index, where)
+    elif isinstance(index.dtype, pd.ArrowDtype):
+        index = _times_of_arrow(index, where)
+    if pd.api.types.is_integer_dtype(index.dtype):
+        dates = dates_of_integers(index)
+        index = index if dates is None else dates
+    zone = None
+    if isinstance(index, pd.DatetimeIndex):
+        zone, kind = index.tz, "timestamps"
+        ticks = _nanoseconds(index.tz_convert("UTC").tz_localize(None) if zone is not None else index, where)
+    elif isinstance(index, pd.TimedeltaIndex):
+        kind, ticks = "durations", index.as_unit("ns").asi8
+    elif pd.api.types.is_integer_dtype(index.dtype):
+        kind, ticks = "integers", index.to_numpy(dtype=np.int64)
     else:
         raise TimeIndexError(
-            f"{where} must hold stamps or integers, got dtype {time.dtype}; pass dates or row numbers."
+            f"{where} must hold timestamps or integers, got dtype {index.dtype}: {list(index[:2])}; pass dates or row "
+            "numbers (numbers of seconds: pandas.to_datetime(..., unit='s')), or reset the index to count rows."
         )
-    wrong = np.flatnonzero(np.diff(stamps) <= 0)
+    _refuse_unsorted(ticks, index, where)
+    labels = given if isinstance(time, pd.Index) else index
+    return Timeline(np.asarray(ticks, dtype=np.int64), kind, labels, zone, are_periods)  # type: ignore[arg-type]
+
+
+def read_time(time: Any, n_timepoints: int, *, where: str = "time") -> tuple[Integers, bool]:
+    """Return times as int64 (n_timepoints,) and whether they are timestamps or durations; see `read_timeline`."""
+    timeline = read_timeline(time, n_timepoints, where=where)
+    return timeline.ticks, timeline.kind != "integers"
+
+
+def _as_index(time: Any, where: str) -> pd.Index:
+    """Return times in any container as a pandas index."""
+    if isinstance(time, pd.Index):
+        return time
+    if isinstance(time, pd.Series):
+        of_series: pd.Index = pd.Index(time)
+        return of_series
+    if isinstance(time, nw.Series) or hasattr(time, "to_list"):
+        time = time.to_list()
+    try:
+        index: pd.Index = pd.Index(time)
+        return index
+    except (TypeError, ValueError) as error:
+        raise TimeIndexError(
+            f"{where} must hold timestamps or integers, got {type(time).__name__}: {error}."
+        ) from error
+
+
+def _times_of_objects(index: pd.Index, where: str) -> pd.Index:
+    """Return the times that text, dates and other objects stand for."""
+    kinds = {type(value) for value in index[:1000]}
+    if all(issubclass(kind, pd.Period) for kind in kinds):
+        return pd.PeriodIndex(index).to_timestamp()
+    if all(issubclass(kind, datetime.timedelta | np.timedelta64) for kind in kinds):
+        return pd.TimedeltaIndex(index)
+    if all(issubclass(kind, int | np.integer) and not issubclass(kind, bool) for kind in kinds):
+        return pd.Index(index.astype(np.int64))
+    if all(issubclass(kind, datetime.date | np.datetime64) for kind in kinds):  # datetimes are dates
+        try:
+            return pd.DatetimeIndex(pd.to_datetime(index))
+        except (TypeError, ValueError) as error:
+            raise TimeIndexError(
+                f"{where} must hold timestamps of one time zone, got {list(index[:2])}: {error}; "
+                "convert with pandas.to_datetime(..., utc=True)."
+            ) from error
+    return parse_times(index, where=where)
+
+
+def _times_of_arrow(index: pd.Index, where: str) -> pd.Index:
+    """Return the times of an index of an Arrow type in pandas' own types."""
+    kind = str(index.dtype)
+    if kind.startswith(("date", "timestamp")):
+        return pd.DatetimeIndex(pd.to_datetime(index.to_numpy(dtype=object)))
+    if kind.startswith("duration"):
+        return pd.TimedeltaIndex(index.to_numpy(dtype=object))
+    if kind.startswith(("string", "large_string")):
+        return parse_times(index.astype(object), where=where)
+    return pd.Index(index.to_numpy(dtype=np.int64)) if pd.api.types.is_integer_dtype(index.dtype) else index
+
+
+def _nanoseconds(index: pd.DatetimeIndex, where: str) -> Integers:
+    """Return naive timestamps as nanoseconds since the epoch (n,)."""
+    try:
+        return np.asarray(index.as_unit("ns").asi8, dtype=np.int64)
+    except pd.errors.OutOfBoundsDatetime:
+        raise TimeIndexError(
+            f"{where} must lie in the years 1678 to 2261, got {index.min()} to {index.max()}; shift the timestamps, "
+            "or pass integers."
+        ) from None
+
+
+def _refuse_missing(index: pd.Index, where: str) -> None:
+    """Raise if a time is missing."""
+    if index.hasnans:
+        row = int(np.flatnonzero(np.asarray(index.isna()))[0])
+        raise TimeIndexError(
+            f"{where} must not be missing, got a missing timestamp at row {row}; drop that row or date it."
+        )
+
+
+def _refuse_unsorted(ticks: Integers, index: pd.Index, where: str) -> None:
+    """Raise unless the times (n,) are strictly increasing; `index` has their names."""
+    wrong = np.flatnonzero(np.diff(ticks) <= 0)
     if wrong.size:
         row = int(wrong[0]) + 1
-        what = "a duplicate of" if stamps[row] == stamps[row - 1] else "earlier than"
-        remedy = "drop or average the duplicates" if stamps[row] == stamps[row - 1] else "sort by time first"
+        what = "a duplicate of" if ticks[row] == ticks[row - 1] else "earlier than"
+        remedy = "drop or average the duplicates" if ticks[row] == ticks[row - 1] else "sort by time first"
         raise TimeIndexError(
-            f"{where} must be strictly increasing, got row {row} ({time[row]}) {what} row {row - 1} ({time[row - 1]}); "
-            f"{remedy}."
+            f"{where} must be strictly increasing, got row {row} ({index[row]}) {what} row {row - 1} "
+            f"({index[row - 1]}); {remedy}."
         )
-    return np.asarray(stamps, dtype=np.int64), is_stamped

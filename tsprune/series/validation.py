@@ -5,15 +5,14 @@ polars Series or DataFrame (and whatever else narwhals reads eagerly). Axis 0 is
 which knows the values (n_timepoints, n_series), the times, the names, and how to give results back in the
 same container (`restore`). Behind this door everybody trusts the input.
 
-Times are `int64` nanoseconds since the epoch in UTC for stamps (naive stamps count as UTC), plain integers for
-integer times, and None where the caller gave no times at all.
+A pandas index holds the times where it is anything but the row numbers 0, 1, 2, ...; an index that holds no times is
+an error, never a reason to count rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -21,133 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsprune.exceptions import InvalidSeriesError, NotNumericError, TimeIndexError
-from tsprune.series.times import read_time
+from tsprune.series.series_input import Floats, Kind, SeriesInput
+from tsprune.series.times import Timeline, read_time, read_timeline
 
 __all__ = ["SeriesInput", "read_series", "read_time"]
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Kind = Literal["numpy", "pandas_series", "pandas_frame", "polars_series", "polars_frame"]
-
-
-@dataclass(frozen=True)
-class SeriesInput:
-    """A validated series.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_timepoints, n_series)
-        float64; NaN is a missing value.
-    time : ndarray of shape (n_timepoints,) or None
-        int64, strictly increasing; nanoseconds since the epoch for stamps, integers as given otherwise.
-    names : tuple of str
-        One per column; ``("y",)`` for an unnamed series.
-    is_stamped : bool
-        True if `time` counts nanoseconds.
-    n_dims : int
-        Dimensions of the input: 1 or 2.
-    """
-
-    values: Floats
-    time: Integers | None
-    names: tuple[str, ...]
-    is_stamped: bool
-    n_dims: int
-    kind: Kind
-    _original: Any
-    _time_column: str | None
-
-    @property
-    def n_timepoints(self) -> int:
-        """Number of rows."""
-        return int(self.values.shape[0])
-
-    @property
-    def n_series(self) -> int:
-        """Number of columns."""
-        return int(self.values.shape[1])
-
-    @property
-    def has_named_columns(self) -> bool:
-        """True if the columns came with names of their own."""
-        return self.kind in ("pandas_frame", "polars_frame")
-
-    def column(self) -> Floats:
-        """Return the only column (n_timepoints,).
-
-        Raises
-        ------
-        InvalidSeriesError
-            If there are several.
-        """
-        if self.n_series != 1:
-            raise InvalidSeriesError(
-                f"one series is needed here, got {self.n_series} columns {list(self.names)[:5]}; "
-                "pass one column, or use the estimators, which take several."
-            )
-        return self.values[:, 0]
-
-    def within(self, most: float) -> Self:
-        """Return the series itself.
-
-        Raises
-        ------
-        InvalidSeriesError
-            If a value is larger in size than `most`, beyond which squares or sums are no numbers any more.
-        """
-        size = np.abs(self.values)
-        if np.nanmax(size, initial=0.0) > most:
-            row, column = np.unravel_index(int(np.nanargmax(size)), size.shape)
-            raise InvalidSeriesError(
-                f"values must be at most {most:.3g} in size, got {self.values[row, column]:.3g} at row {row}, column "
-                f"{self.names[column]!r}; replace it by NaN if it stands for a missing value."
-            )
-        return self
-
-    def time_index(self) -> pd.Index:
-        """Return the times as a pandas index: stamps in UTC without zone, integers, or row numbers."""
-        if self.kind in ("pandas_series", "pandas_frame") and self._time_column is None:
-            index: pd.Index = self._original.index
-            return index
-        if self.time is None:
-            return pd.RangeIndex(self.n_timepoints)
-        return pd.DatetimeIndex(self.time.astype("datetime64[ns]")) if self.is_stamped else pd.Index(self.time)
-
-    def restore(self, values: NDArray[Any], *, names: Sequence[str] | None = None) -> Any:
-        """Return `values` in the container of the input, with its index, order and time column.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_timepoints,) or (n_timepoints, k)
-        names : sequence of str, optional
-            Column names for a result whose columns are not those of the input.
-        """
-        values = np.asarray(values)
-        same_columns = names is None
-        names = self.names if names is None else tuple(names)
-        table = values.reshape(self.n_timepoints, -1)
-        one_dimensional = self.n_dims == 1 and table.shape[1] == 1 and same_columns
-        if self.kind == "numpy":
-            return table[:, 0] if one_dimensional else table
-        if self.kind in ("pandas_series", "pandas_frame"):
-            if one_dimensional and self.kind == "pandas_series":
-                return pd.Series(table[:, 0], index=self._original.index, name=self._original.name)
-            labels: Any = list(names)
-            if same_columns and self.kind == "pandas_frame":
-                labels = [c for c in self._original.columns if c != self._time_column]
-            frame = pd.DataFrame(table, index=self._original.index, columns=labels)
-            if self._time_column is not None:
-                frame.insert(0, self._time_column, self._original[self._time_column])
-            return frame
-        native = nw.get_native_namespace(nw.from_native(self._original, allow_series=True))
-        if one_dimensional and self.kind == "polars_series":
-            return nw.new_series(self._original.name, table[:, 0], backend=native).to_native()
-        columns: dict[str, Any] = {}
-        if self._time_column is not None:
-            columns[self._time_column] = nw.from_native(self._original)[self._time_column]
-        for name, column in zip(names, table.T, strict=True):
-            columns[name] = nw.new_series(name, np.ascontiguousarray(column), backend=native)
-        return nw.from_dict(columns, backend=native).to_native()
 
 
 def read_series(
@@ -196,7 +72,7 @@ def read_series(
             "reset the index and use clean_many or detect_many."
         )
     _check_time_column(native, kind, time, time_column, name)
-    stamps: tuple[Integers, bool] | None = None
+    timeline: Timeline | None = None
     names: tuple[str, ...] = ("y",)
     if kind == "numpy":
         array = native
@@ -211,17 +87,16 @@ def read_series(
         names = tuple(f"y{k}" for k in range(table.shape[1]))
     if time_column is not None:
         column = native[time_column]
-        stamps = read_time(column, table.shape[0], where=f"time column {time_column!r}")
+        timeline = read_timeline(column, table.shape[0], where=f"time column {time_column!r}")
     elif time is not None:
-        stamps = read_time(time, table.shape[0])
+        timeline = read_timeline(time, table.shape[0])
     elif kind in ("pandas_series", "pandas_frame") and _index_is_time(native.index):
-        stamps = read_time(native.index, table.shape[0], where=f"the index of {name}")
+        timeline = read_timeline(native.index, table.shape[0], where=f"the index of {name}")
     _check_values(table, names, name, allow_missing, allow_empty_columns, min_timepoints)
     return SeriesInput(
         values=table,
-        time=None if stamps is None else stamps[0],
+        timeline=timeline,
         names=names,
-        is_stamped=stamps is not None and stamps[1],
         n_dims=n_dims,
         kind=kind,
         _original=native,
@@ -282,10 +157,8 @@ def _check_time_column(native: Any, kind: Kind, time: Any, time_column: str | No
 
 
 def _index_is_time(index: pd.Index) -> bool:
-    """True for stamps, and for integers other than the default row numbers 0, 1, 2, ..."""
-    if isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1:
-        return False
-    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex) or pd.api.types.is_integer_dtype(index.dtype)
+    """True for all but the default row numbers 0, 1, 2, ..."""
+    return not (isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1)
 
 
 def _columns(native: Any, kind: Kind, time_column: str | None, name: str) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -19,7 +19,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["pack_forest", "packed_depths", "packed_scores", "packed_scores_parallel"]
 

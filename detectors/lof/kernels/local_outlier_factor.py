@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from detectors.kernels.compilation import njit
 from detectors.kernels.leaf import leaf
 from detectors.lof.kernels.neighbors import EUCLIDEAN, dissimilarities, distance, smallest
 from detectors.lof.kernels.selection import bracket, count_not_above, last_of_smallest, minima_of_groups, not_above

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["LINEAR", "POLY", "RBF", "SIGMOID", "expansion_scores", "expansion_scores_parallel"]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
 from tsprune.detection.responsibility import Responsibility, episode_widths
 from tsprune.detection.scores import smooth_scores, smoothing_widths
-from tsprune.detection.seasonal_profile import SeasonalProfile, SeasonalProfiles
+from tsprune.detection.seasonal_profile import SeasonalProfile, SeasonalProfiles, candidate_periods
 from tsprune.detection.window_energy import WindowEnergy
 
 
@@ -161,8 +161,12 @@ def test_a_season_that_other_series_tell_stays():
     season = np.sin(np.arange(960) * 2 * np.pi / 24)
     twins = np.c_[season, season, season, season] + 0.05 * rng.normal(size=(960, 4))
     names = list("abcd")
-    assert SeasonalProfiles.fit(twins, np.arange(960), names, 24).periods == ()
-    single = SeasonalProfiles.fit(np.c_[season, rng.normal(size=960)], np.arange(960), ["a", "b"], "auto")
+    moods = np.repeat(rng.uniform(0.2, 2.0, 40), 24)[:, None]  # days differ, and the other series know how
+    assert SeasonalProfiles.fit(moods * twins, np.arange(960), names, [[24]] * 4).periods == ()
+    assert SeasonalProfiles.fit(twins, np.arange(960), names, [[24]] * 4).periods == (24,)
+    pair = np.c_[season, rng.normal(size=960)]
+    lengths = [candidate_periods(column, np.arange(960), "auto") for column in pair.T]
+    single = SeasonalProfiles.fit(pair, np.arange(960), ["a", "b"], lengths)
     assert [len(p) for p in single.profiles] == [1, 0]
     assert single.periods == (24,)
 
@@ -170,6 +174,17 @@ def test_a_season_that_other_series_tell_stays():
 def test_no_seasons_are_looked_for_where_there_is_no_grid():
     position = np.arange(0, 5000, 50)
     y = np.sin(np.arange(100.0))[:, None]
-    assert SeasonalProfiles.fit(y, position, ["y"], "auto").records == ()
-    profiles = SeasonalProfiles.fit(y, position, ["y"], None)
+    assert candidate_periods(y[:, 0], position, "auto") == []
+    assert candidate_periods(y[:, 0], position, None) == []
+    assert candidate_periods(y[:, 0], position, [12, 7]) == [7, 12]
+    profiles = SeasonalProfiles.fit(y, position, ["y"], [[]])
     assert profiles.remove(y, position) is y
+
+
+def test_windows_at_the_ends_are_whole():
+    """The mean of a season over whole windows is nearly 0 everywhere; a cut window would hold a part of a cycle."""
+    y = np.sin(2 * np.pi * np.arange(400) / 16)[:, None]
+    embedding = SeriesEmbedding((16,)).fit(y, ["y"])
+    raw = embedding.transform(y) * embedding.scale_ + embedding.center_
+    assert np.abs(raw[:, 1]).max() < 1e-9
+    assert np.isfinite(embedding.transform(y[:5])).all()

@@ -160,8 +160,8 @@ def test_fitted_rows_are_judged_by_the_rest_of_training():
 def test_batches_in_one_and_with_fitted_rows_agree(fitted):
     y = _with_reversed()
     part = fitted.shapes_
-    rows, n_context = fitted._rows(y[2000:], np.arange(2000, y.size))
-    whole, _ = fitted._rows(y, np.arange(y.size))
+    rows, n_context = fitted._series_rows(y[2000:], np.arange(2000, y.size))
+    whole, _ = fitted._series_rows(y, np.arange(y.size))
     before = 2000 - part.reach  # windows of the rows after that reach into the new ones
     np.testing.assert_array_equal(part.of(whole)[:before, 0], part.held_out_[:before])
     np.testing.assert_allclose(part.of(rows)[n_context:], part.of(whole)[2000:], atol=0.3)

@@ -1,4 +1,4 @@
-"""PeaksOverThreshold against distributions whose tails are known."""
+"""OrdinaryTail against distributions whose maxima are known."""
 
 from __future__ import annotations
 
@@ -6,78 +6,84 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import genpareto
 
-from tsprune.detection.thresholds import PeaksOverThreshold
+from tsprune.detection.thresholds import OrdinaryTail
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
 
 
-@pytest.mark.parametrize("shape", [-0.3, 0.0, 0.3])
-def test_the_parameters_of_a_pareto_tail_come_back(shape):
-    sample = genpareto.rvs(shape, scale=2.0, size=200_000, random_state=np.random.RandomState(0))
-    tail = PeaksOverThreshold.fit(sample, tail_share=0.2)
-    assert abs(tail.shape - shape) < 0.03
-    assert abs(tail.quantile(1e-3) / genpareto.isf(1e-3, shape, scale=2.0) - 1.0) < 0.05
+def test_the_gumbel_of_exponential_maxima_comes_back():
+    """The largest of b exponential values is Gumbel with location log b and scale 1 for large b."""
+    sample = np.random.default_rng(0).exponential(size=200_000)
+    tail = OrdinaryTail.fit(sample)
+    assert abs(tail.location - np.log(64)) < 0.1
+    assert abs(tail.scale - 1.0) < 0.1
+    assert not tail.suspected.any()
+
+
+@pytest.mark.parametrize("law", ["normal", "exponential"])
+def test_ordinary_samples_pass_the_level_as_often_as_stated(law):
+    passed = 0
+    for seed in range(200):
+        sample = getattr(np.random.default_rng(seed), law)(size=2000)
+        tail = OrdinaryTail.fit(sample)
+        later = getattr(np.random.default_rng((seed, 1)), law)(size=2000)
+        passed += later.max() > tail.level(0.2, 2000)
+    assert passed / 200 < 0.25
+
+
+def test_many_incidents_neither_raise_the_level_nor_hide_each_other():
+    clean = np.random.default_rng(0).exponential(size=6000)
+    dirty = clean.copy()
+    starts = np.arange(300, 6000, 600)
+    for k, start in enumerate(starts):
+        dirty[start : start + 5 + k] += 20.0 * (k + 1)
+    plain, resistant = OrdinaryTail.fit(clean), OrdinaryTail.fit(dirty, reach=32)
+    assert abs(resistant.level(0.1, 6000) - plain.level(0.1, 6000)) < 1.5
+    assert all(resistant.suspected[start - 32 : start + 5 + k + 32].all() for k, start in enumerate(starts))
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 9999), st.integers(1, 400), st.sampled_from(["normal", "standard_cauchy", "exponential"]))
-def test_p_values_fall_and_invert_quantiles(seed, n, law):
+def test_p_values_fall_and_agree_with_levels(seed, n, law):
     sample = getattr(np.random.default_rng(seed), law)(size=n)
-    tail = PeaksOverThreshold.fit(sample)
+    tail = OrdinaryTail.fit(sample)
     grid = np.linspace(sample.min() - 1.0, sample.max() + 50.0, 300)
-    p = tail.p_value(grid)
+    p = tail.p_value(grid, n)
     assert ((p > 0.0) & (p <= 1.0)).all()
     assert (np.diff(p) <= 1e-12).all()
     if tail.scale > 0.0:
-        small = tail.share / 3.0
-        assert abs(tail.p_value(np.array([tail.quantile(small)]))[0] / small - 1.0) < 1e-6
+        level = tail.level(0.05, tail.block)
+        assert abs(tail.expected_episodes(np.array([level]), tail.block)[0] - 0.05) < 1e-9
 
 
-def test_quantiles_of_the_body_are_empirical():
-    sample = np.arange(1000.0)
-    assert PeaksOverThreshold.fit(sample).quantile(0.5) == np.quantile(sample, 0.5)
+def test_units_of_the_sample_do_not_matter():
+    sample = np.random.default_rng(0).normal(size=900)
+    sample[100:103] += 30.0
+    one, other = OrdinaryTail.fit(sample), OrdinaryTail.fit(3.0 * sample + 7.0)
+    np.testing.assert_allclose(other.level(0.1, 900), 3.0 * one.level(0.1, 900) + 7.0)
+    np.testing.assert_array_equal(one.suspected, other.suspected)
 
 
-def test_a_sample_without_a_tail_has_a_threshold():
-    tail = PeaksOverThreshold.fit(np.ones(50))
+def test_a_sample_without_spread_has_a_level():
+    tail = OrdinaryTail.fit(np.ones(50))
     assert tail.scale == 0.0
-    assert tail.quantile(1e-3) == 1.0
-    np.testing.assert_allclose(tail.p_value(np.array([0.0, 2.0])), [1.0, 1.0 / 51.0])
+    assert tail.level(0.1, 50) == 1.0
+    p = tail.p_value(np.array([1.0, 1.5]), 50)
+    assert p[0] > 0.99
+    assert 0.0 < p[1] < 1e-100
 
 
-def test_few_peaks_are_exponential_and_tied_ones_are_capped():
-    assert PeaksOverThreshold.fit(np.arange(8.0)).shape == 0.0
-    tail = PeaksOverThreshold.fit(np.r_[np.zeros(980), np.full(19, 1e-9), 1.0])
-    assert -0.5 <= tail.shape <= 0.9
-    assert np.isfinite(tail.quantile(1e-6))
-
-
-def test_beyond_a_finite_end_the_p_value_is_tiny_but_not_zero():
-    tail = PeaksOverThreshold.fit(np.random.default_rng(0).uniform(size=5000))
-    assert tail.shape < 0.0
-    assert 0.0 < tail.p_value(np.array([1e9]))[0] < 1e-100
+def test_missing_values_are_left_out():
+    sample = np.random.default_rng(0).normal(size=2000)
+    with_gaps = sample.copy()
+    with_gaps[::7] = np.nan
+    assert abs(OrdinaryTail.fit(with_gaps).level(0.1, 2000) - OrdinaryTail.fit(sample).level(0.1, 2000)) < 0.5
 
 
 def test_bad_input_is_an_error():
-    with pytest.raises(InvalidParameterError, match="tail_share"):
-        PeaksOverThreshold.fit(np.ones(3), tail_share=0.0)
     with pytest.raises(InvalidSeriesError, match="finite"):
-        PeaksOverThreshold.fit(np.array([1.0, np.nan]))
-    with pytest.raises(InvalidParameterError, match="p must be"):
-        PeaksOverThreshold.fit(np.ones(3)).quantile(0.0)
-
-
-def test_a_resistant_tail_ignores_the_worst_rows():
-    clean = np.random.default_rng(0).exponential(size=5000)
-    dirty = clean.copy()
-    dirty[:50] += 50.0
-    bar = PeaksOverThreshold.fit_resistant(clean).quantile(1e-3)
-    assert abs(bar / np.log(1000.0) - 1.0) < 0.25
-    assert PeaksOverThreshold.fit_resistant(dirty).quantile(1e-3) < 2.0 * bar
-    assert PeaksOverThreshold.fit(dirty).quantile(1e-3) > 3.0 * bar
-
-
-def test_a_resistant_tail_of_ties_is_the_plain_one():
-    sample = np.r_[np.zeros(990), np.arange(10.0)]
-    assert PeaksOverThreshold.fit_resistant(sample).shape == PeaksOverThreshold.fit(sample, tail_share=0.1).shape
+        OrdinaryTail.fit(np.array([1.0, np.inf]))
+    with pytest.raises(InvalidSeriesError, match="present"):
+        OrdinaryTail.fit(np.full(3, np.nan))
+    with pytest.raises(InvalidParameterError, match="episodes must be positive"):
+        OrdinaryTail.fit(np.arange(9.0)).level(0.0, 10)

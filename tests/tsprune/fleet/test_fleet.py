@@ -171,3 +171,54 @@ def test_wrong_use() -> None:
     empty = clean_many(frame.iloc[:0])
     assert len(empty.frame) == 0
     assert len(empty.summary) == 0
+
+
+@pytest.mark.parametrize("notation", ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d %b %Y", "%Y%m%d"])
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_times_as_text_are_read_not_sorted_as_text(notation: str, kind: str) -> None:
+    days = pd.date_range("2024-01-01", periods=400, freq="D")
+    rng = np.random.default_rng(0)
+    y = np.where(days.day_of_week < 5, 50.0, 20.0) + rng.normal(0, 1, 400)
+    y[200] = 120
+    keep = np.r_[0:150, 153:400]
+    frame = pd.DataFrame({"unique_id": "a", "ds": days.strftime(notation), "y": y}).iloc[keep].reset_index(drop=True)
+    given: Any = frame if kind == "pandas" else pl.from_pandas(frame)
+    cleaned = clean_many(given)
+    summary = cleaned.summary if kind == "pandas" else cleaned.summary.to_pandas()
+    assert summary["periods"][0] == "7"
+    rows = cleaned.frame if kind == "pandas" else cleaned.frame.to_pandas()
+    assert rows["ds"].tolist() == frame["ds"].tolist()
+    assert np.flatnonzero(rows["changed"].to_numpy()).tolist() == [197]
+
+
+def test_a_cell_that_is_no_time_spoils_its_own_series_only() -> None:
+    days = pd.date_range("2024-01-01", periods=60, freq="D").strftime("%Y-%m-%d").tolist()
+    frame = pd.DataFrame({"unique_id": ["a"] * 60 + ["b"] * 60 + ["c"] * 60, "ds": days * 3, "y": np.arange(180.0) % 7})
+    frame.loc[5, "ds"] = "soon"
+    frame.loc[65, "ds"] = days[4]
+    errors = clean_many(frame).summary["error"].tolist()
+    assert "'soon'" in errors[0]
+    assert "a duplicate of" in errors[1]
+    assert errors[2] is None or pd.isna(errors[2])
+
+
+def test_day_and_month_that_can_be_read_in_two_ways_are_refused_until_said() -> None:
+    stamps = [f"{d:02d}/{m:02d}/2024" for m in range(1, 13) for d in (1, 4, 9)]
+    frame = pd.DataFrame({"unique_id": "a", "ds": stamps, "y": np.arange(36.0)})
+    assert "unambiguous" in clean_many(frame).summary["error"][0]
+    assert pd.isna(clean_many(frame, day_first=True).summary["error"][0])
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_times_keep_their_zone(kind: str) -> None:
+    class Zones(SeriesCleaner):
+        def fit_transform(self, X: Any, *rest: Any, **named: Any) -> Any:
+            assert str(X.index.tz) == "Europe/Berlin"
+            return super().fit_transform(X, *rest, **named)
+
+    hours = pd.date_range("2024-03-25", periods=300, freq="h", tz="Europe/Berlin")
+    frame = pd.DataFrame({"unique_id": "a", "ds": hours, "y": 5.0 + np.sin(np.arange(300) * np.pi / 12)})
+    given: Any = frame if kind == "pandas" else pl.from_pandas(frame)
+    summary = clean_many(given, Zones(24)).summary
+    errors = summary["error"].tolist() if kind == "pandas" else summary["error"].to_list()
+    assert errors == [None]

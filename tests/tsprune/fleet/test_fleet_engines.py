@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tsprune import SeriesCleaner, clean_many, detect_many, fleet_engines
+from tsprune import SeriesCleaner, clean_many, detect_many
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
+from tsprune.fleet import engines as fleet_engines
 
 N_SERIES = 40 if os.environ.get("TSPRUNE_SLOW") == "all" else 4
 ABSENT = "the extra `{}` is not part of every environment that is tested"

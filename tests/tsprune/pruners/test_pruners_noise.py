@@ -125,7 +125,7 @@ class TestLaterRows:
         index = pd.date_range("2024-01-01", periods=500, freq="h")
         y = pd.Series(noisy_walk()[0], index=index)
         pruner = NoisePruner().fit(y)
-        with pytest.raises(TimeIndexError, match="whose noise is known"):
+        with pytest.raises(TimeIndexError, match="must hold the fitted values"):
             pruner.transform(y + 1.0)
         cleaned = pruner.transform(y) + 1.0
         pd.testing.assert_series_equal(pruner.inverse_transform(cleaned), y + 1.0)

@@ -125,11 +125,11 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     ([1.0, 2.0], {"time": [1]}, "one entry per row (2), got 1"),
     ([1.0, 2.0], {"time": [2, 1]}, "earlier than row 0"),
     ([1.0, 2.0], {"time": [1, 1]}, "a duplicate of row 0"),
-    ([1.0, 2.0], {"time": [0.5, 1.5]}, "stamps or integers"),
+    ([1.0, 2.0], {"time": [0.5, 1.5]}, "timestamps or integers"),
     ([1.0, 2.0], {"time": ["2024-01-01T00:00+01:00", "2024-01-01T05:00+03:00"]}, "one time zone"),
-    ([1.0, 2.0], {"time": ["yesterday-ish", "x"]}, "stamps of one time zone or integers"),
-    ([1.0, 2.0], {"time": pd.DatetimeIndex(["2024-01-01", None])}, "missing stamp at row 1"),
-    ([1.0, 2.0], {"time": 5}, "must hold stamps or integers"),
+    ([1.0, 2.0], {"time": ["yesterday-ish", "x"]}, "must hold times in one notation, got 'yesterday-ish' at row 0"),
+    ([1.0, 2.0], {"time": pd.DatetimeIndex(["2024-01-01", None])}, "missing timestamp at row 1"),
+    ([1.0, 2.0], {"time": 5}, "must hold timestamps or integers"),
 ]
 
 

@@ -7,8 +7,9 @@ the digits that squaring the condition number took (Golub & Van Loan, Matrix Com
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["median_of_seen", "robust_autoregression"]
 

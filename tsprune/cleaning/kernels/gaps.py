@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detectors.kernels.compilation import njit
 from tsprune.cleaning.kernels.long_gaps import solve_long_gap
 from tsprune.cleaning.kernels.patches import solve_gap
 

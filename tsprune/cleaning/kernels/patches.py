@@ -10,8 +10,9 @@ The seasonally adjusted series is an autoregression with innovations ``e[t] = su
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = [
     "best_pairs",

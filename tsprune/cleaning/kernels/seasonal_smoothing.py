@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detectors.kernels.compilation import njit
 from tsprune.cleaning.kernels.autoregression import median_of_seen
 from tsprune.cleaning.kernels.running_median import running_median
 

@@ -8,8 +8,9 @@ infinities behave as in IEEE arithmetic.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["BLOCK", "correlate", "moving_average"]
 

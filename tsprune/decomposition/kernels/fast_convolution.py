@@ -15,8 +15,9 @@ Bailey (1990), Journal of Supercomputing 4, 23-35 (four-step transform); Stockha
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["backward", "correlate_segments", "forward", "load", "multiply", "spectrum_of", "turn_tables"]
 

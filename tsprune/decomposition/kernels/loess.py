@@ -13,9 +13,9 @@ enough.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detectors.kernels.compilation import njit
 from tsprune.decomposition.kernels.convolution import BLOCK, correlate
 
 __all__ = ["FARTHEST", "SLOPE_SPREAD", "edge_sums", "fill_along", "finish_fits", "smooth_inside", "window_rows"]

@@ -14,8 +14,9 @@ from __future__ import annotations
 from math import comb
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["N_MOMENTS", "apply_edges", "edge_coefficients", "fit_coefficients"]
 

@@ -7,9 +7,9 @@ kernels, tricube times offset ** 0, 1, 2, and so three transforms back.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detectors.kernels.compilation import njit
 from tsprune.decomposition.kernels.fast_convolution import backward, forward, load, multiply
 from tsprune.decomposition.kernels.loess import finish_fits
 

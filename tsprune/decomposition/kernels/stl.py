@@ -8,9 +8,9 @@ i // p; the cycle-subseries of a phase holds its values in the order of the cycl
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detectors.kernels.compilation import njit
 from tsprune.decomposition.kernels.convolution import correlate, moving_average
 from tsprune.decomposition.kernels.loess import FARTHEST, finish_fits, smooth_inside
 

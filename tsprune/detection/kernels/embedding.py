@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detectors.kernels.compilation import njit
 from tsprune.kernels.moving_mean import prefix_sums, window_mean
 
 __all__ = ["multiscale"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["PHI_GRID", "RATIO_GRID", "fit_background", "innovations"]
 

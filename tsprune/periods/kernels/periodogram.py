@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["comb_scores", "log_gamma_tail"]
 

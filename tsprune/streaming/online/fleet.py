@@ -41,7 +41,7 @@ class OnlineFleet:
     Examples
     --------
     >>> import numpy as np
-    >>> from tsprune.streaming.online_fleet import OnlineFleet
+    >>> from tsprune import OnlineFleet
     >>> rng = np.random.default_rng(0)
     >>> fleet = OnlineFleet(1000, 24)
     >>> for t in range(100):

@@ -14,11 +14,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 import tsprune.streaming.monitor.kernels.layout as at
 from detectors.isolation_forest.kernels.packed_forest import packed_scores
+from detectors.kernels.compilation import njit
 from detectors.kernels.leaf import leaf
 from tsprune.streaming.monitor.kernels.calibration import HISTOGRAM_SIZE, N_BINS, add_count, tail_probability
 from tsprune.streaming.monitor.kernels.extremes import rarity

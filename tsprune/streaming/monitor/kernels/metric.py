@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 import tsprune.streaming.monitor.kernels.layout as at
+from detectors.kernels.compilation import njit
 from detectors.kernels.leaf import leaf
 from tsprune.streaming.monitor.kernels.extremes import EXTREMES_SIZE, rarity
 from tsprune.streaming.monitor.kernels.novelty import BOOK_SIZE, novelty

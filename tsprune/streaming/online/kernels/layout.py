@@ -7,8 +7,9 @@ visits, and the last surprise (0 = none).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = [
     "HEADER_SIZE",

@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from detectors.kernels.compilation import njit
 from tsprune.streaming.online.kernels.layout import (
     H_AWAY,
     H_BASE,

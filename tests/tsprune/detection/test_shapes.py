@@ -127,7 +127,7 @@ def test_silent_where_nothing_repeats():
 
 
 def test_planted_faults_are_found_in_beats_and_the_report_tells(fitted):
-    assert fitted.shapes_.weight > 3.0
+    assert fitted.shapes_.weight > 2.0
     frame = fitted.report_.to_frame()
     shapes = frame[frame["kind"] == "shape"]
     assert len(shapes) == len(fitted.shapes_.series_[0].views_)

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from detectors.features import FeaturePruner, OverPruningGuard
     from detectors.isolation_forest import PrunedIsolationForest
     from detectors.lof import PrunedLOF, RowPruner
+    from detectors.networks import PrunedAutoencoder, PrunedPredictor
     from detectors.one_class_svm import PrunedOneClassSVM
     from detectors.report import PruningReport
     from detectors.tradeoffs import DistilledDetector, ParetoFront, distill, pareto_front
+    from detectors.words import WordPruner
     from detectors.wrappers import PrunedDetector
 
 __all__ = [
@@ -25,12 +27,15 @@ __all__ = [
     "FeaturePruner",
     "OverPruningGuard",
     "ParetoFront",
+    "PrunedAutoencoder",
     "PrunedDetector",
     "PrunedIsolationForest",
     "PrunedLOF",
     "PrunedOneClassSVM",
+    "PrunedPredictor",
     "PruningReport",
     "RowPruner",
+    "WordPruner",
     "distill",
     "pareto_front",
 ]
@@ -40,12 +45,15 @@ _HOME = {
     "FeaturePruner": "detectors.features",
     "OverPruningGuard": "detectors.features",
     "ParetoFront": "detectors.tradeoffs",
+    "PrunedAutoencoder": "detectors.networks",
     "PrunedDetector": "detectors.wrappers",
     "PrunedIsolationForest": "detectors.isolation_forest",
     "PrunedLOF": "detectors.lof",
     "PrunedOneClassSVM": "detectors.one_class_svm",
+    "PrunedPredictor": "detectors.networks",
     "PruningReport": "detectors.report",
     "RowPruner": "detectors.lof",
+    "WordPruner": "detectors.words",
     "distill": "detectors.tradeoffs",
     "pareto_front": "detectors.tradeoffs",
 }

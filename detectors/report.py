@@ -86,6 +86,8 @@ class PruningReport:
         One sentence per guard that held something back; empty if none spoke.
     figures : mapping of str to number or text
         Totals worth telling, such as the level of the false discovery rate.
+    verb : str
+        What became of the items that were not kept: ``"removed"``, or ``"repaired"`` where values were replaced.
 
     Examples
     --------
@@ -103,11 +105,16 @@ class PruningReport:
     subject: str = "items"
     guards: Sequence[str] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
+    verb: str = "removed"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "records", tuple(self.records))
         object.__setattr__(self, "guards", tuple(self.guards))
         object.__setattr__(self, "figures", dict(self.figures))
+
+    def __repr__(self) -> str:
+        """One line: the counts, not the records."""
+        return f"PruningReport({self.summary().splitlines()[0]})"
 
     def __len__(self) -> int:
         return len(self.records)
@@ -140,7 +147,7 @@ class PruningReport:
             if not record.kept:
                 kinds[record.kind] = kinds.get(record.kind, 0) + 1
         listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
-        head = f"{self.subject}: {sum(kinds.values())} of {len(self.records)} removed"
+        head = f"{self.subject}: {sum(kinds.values())} of {len(self.records)} {self.verb}"
         return "\n".join([f"{head} ({listed})" if listed else head, *(f"guard: {g}" for g in self.guards)])
 
     def to_json(self, *, indent: int | None = None) -> str:
@@ -156,6 +163,7 @@ class PruningReport:
         body = {
             "format": _FORMAT,
             "subject": self.subject,
+            "verb": self.verb,
             "guards": list(self.guards),
             "figures": figures,
             "records": rows,
@@ -176,7 +184,13 @@ class PruningReport:
             if body["format"] != _FORMAT:
                 raise PruningError(f"a pruning report must have format {_FORMAT}, got {body['format']!r}.")
             records = [_record(row) for row in body["records"]]
-            return cls(records, subject=body["subject"], guards=body["guards"], figures=body["figures"])
+            return cls(
+                records,
+                subject=body["subject"],
+                guards=body["guards"],
+                figures=body["figures"],
+                verb=body.get("verb", "removed"),
+            )
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise PruningError(f"this is no pruning report as `to_json` writes it: {error!r}.") from error
 
@@ -203,7 +217,7 @@ class PruningReport:
         ax.barh(frame["item"].astype(str), frame["statistic"].fillna(0.0), color=colours)
         ax.scatter(frame["threshold"], frame["item"].astype(str), marker="|", s=120, color="black", zorder=3)
         ax.invert_yaxis()
-        ax.set(xlabel="statistic (bar) and threshold (mark); red: removed", title=self.summary().splitlines()[0])
+        ax.set(xlabel=f"statistic (bar) and threshold (mark); red: {self.verb}", title=self.summary().splitlines()[0])
         return ax
 
     def _repr_html_(self) -> str:
@@ -211,7 +225,7 @@ class PruningReport:
         frame = self.to_frame()
         red = " style='color:#c1121f'"
         rows = "".join(
-            f"<tr{'' if kept else red}>" + "".join(f"<td>{_cell(v)}</td>" for v in row) + "</tr>"
+            f"<tr{'' if kept else red}>" + "".join(f"<td>{_cell(v, self.verb)}</td>" for v in row) + "</tr>"
             for kept, row in zip(frame["kept"], frame.head(_SHOWN_ROWS).itertuples(index=False), strict=False)
         )
         more = f"<p>… and {len(frame) - _SHOWN_ROWS} more</p>" if len(frame) > _SHOWN_ROWS else ""
@@ -220,12 +234,12 @@ class PruningReport:
         return f"<div class='pruning-report'><p>{text}</p><table><tr>{head}</tr>{rows}</table>{more}</div>"
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, verb: str) -> str:
     """One cell of the HTML table."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
     if isinstance(value, bool | np.bool_):
-        return "kept" if value else "removed"
+        return "kept" if value else verb
     return html.escape(str(value))
 
 

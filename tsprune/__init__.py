@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tsprune.decomposition import Decomposition, decompose
     from tsprune.detection import AlarmBudget, FalseAlarmRate, SeriesDetector, ThresholdReport
     from tsprune.fleet import clean_many, detect_many
+    from tsprune.logs import LogDetector
     from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
     from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, Reading, StreamMonitor
@@ -39,6 +40,7 @@ __all__ = [
     "Decomposition",
     "FalseAlarmRate",
     "FleetMonitor",
+    "LogDetector",
     "NoisePruner",
     "OnlineDecomposer",
     "OnlineFleet",
@@ -64,6 +66,7 @@ _HOME = {
     "Decomposition": "tsprune.decomposition",
     "FalseAlarmRate": "tsprune.detection",
     "FleetMonitor": "tsprune.streaming.monitor",
+    "LogDetector": "tsprune.logs",
     "NoisePruner": "tsprune.pruners",
     "OnlineDecomposer": "tsprune.streaming.online",
     "OnlineFleet": "tsprune.streaming.online",

@@ -8,6 +8,7 @@ A command's module is imported when that command runs, so `tsprune --help` and `
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import sys
@@ -29,6 +30,8 @@ _COMMANDS = {
     "prune": "Remove irrelevant columns of a table, and say why.",
     "monitor": "Follow a stream of records, score every point once, survive a crash.",
     "fleet": "Clean or score many series of a long table.",
+    "logs": "Find abnormal sessions, windows or lines of a log, and show why.",
+    "warmup": "Compile all kernels ahead, so that the first result comes at once.",
     "report": "Write one HTML page with components, repairs and anomalies of a file.",
 }
 
@@ -86,6 +89,20 @@ def _listing(whole: str | None = None) -> typer.Typer:
     return application
 
 
+def _show_compilation() -> None:
+    """Say on the terminal how many kernels were compiled, while they are: a first run takes longer than the next."""
+    from detectors.kernels.compilation import on_compiled
+
+    compiled: list[str] = []
+
+    def tell(name: str) -> None:
+        compiled.append(name)
+        print(f"\rcompiling kernels, once per machine: {len(compiled)} ", end="", file=sys.stderr, flush=True)
+
+    on_compiled.append(tell)
+    atexit.register(lambda: print(file=sys.stderr) if compiled else None)
+
+
 def _nothing() -> None:
     """Stand for a command in the listing."""
 
@@ -104,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Always; 0 fine, 1 a guard stopped the work, 2 bad input.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in _COMMANDS and words[0] != "warmup" and sys.stderr.isatty() and "--json" not in words:
+        _show_compilation()
     try:
         if "_TSPRUNE_COMPLETE" in os.environ:  # the shell asks what may come next
             typed = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()

@@ -14,13 +14,23 @@ from numpy.typing import NDArray
 
 from detectors.blas import one_blas_thread
 from detectors.features.blocks import dependence_blocks, normality_log_p
+from detectors.features.duplicates import FEWEST_ROWS_OF_COPIES, duplicate_columns, true_copies
 from detectors.features.joint_relevance import joint_log_p
 from detectors.features.relevance import KURTOSIS_LIMIT, RankBasis, discoveries, pair_evidence, rank_basis
-from detectors.tables import dense, is_sparse, quartiles, reach
+from detectors.features.sparse_counts import (
+    LEAST_TOP_AGREEMENT,
+    column_roles,
+    is_sparse_counts,
+    state_surprise,
+    thinned_copies,
+    top_agreement,
+)
+from detectors.tables import quartiles, reach
 
-__all__ = ["Decision", "decide", "duplicate_columns"]
+__all__ = ["INFORMED_KINDS", "INFORMED_LEVEL", "Decision", "decide"]
 
-_FEWEST_ROWS_OF_COPIES = 3  # any two columns of two rows are copies up to shift and scale
+INFORMED_KINDS = ("no evidence against the reference", "no evidence of the labels", "no tie to an anchor")
+INFORMED_LEVEL = 0.05  # of the evidence that knowledge gives for a block, over all blocks
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -30,6 +40,7 @@ _EDGE_LEVEL = 0.01  # probability of any false edge between blocks, over all pai
 _GROWTH_ROUNDS = 3
 _LEAST_REMAINING = 0.1  # share of the dependent features that must lie in other blocks before a normal one may go
 _NORMALITY_ROWS = 1000  # more rows would reject normality for deviations that no detector can see
+_RARE = 0.05  # of the rows: a state of a sparse column that is rarer is evidence by itself
 _HARMFUL = 12.0  # normal scores (robust) beyond which an independent column tops every ranking
 
 
@@ -56,6 +67,8 @@ class Decision:
         The features a guard gave back.
     normality : ndarray of shape (n_features,) or None
         Natural logarithm of the p-value of "its block is jointly normal"; NaN where that decided nothing.
+    informed : ndarray of shape (n_features,) or None
+        Natural logarithm of the p-value of "what is known beside the table has nothing to do with its block".
     """
 
     kinds: NDArray[Any]
@@ -68,6 +81,7 @@ class Decision:
     figures: dict[str, float] = field(default_factory=dict)
     returned: Mask | None = None
     normality: Floats | None = None
+    informed: Floats | None = None
 
     def keep(self, which: Mask, sentence: str) -> None:
         """Keep the features `which` (n_features,) whatever was found, and say why."""
@@ -86,7 +100,11 @@ class Decision:
         if self.normality is not None:
             log_p[blocks] = self.normality[blocks]
         threshold[blocks] = -math.log(normality_level)
-        untested = np.isin(self.kinds, ("constant", "untested", "duplicate"))
+        informed = np.isin(self.kinds, INFORMED_KINDS)
+        if self.informed is not None:
+            log_p[informed] = self.informed[informed]
+        threshold[informed] = -math.log(INFORMED_LEVEL)
+        untested = np.isin(self.kinds, ("constant", "untested", "duplicate", "template copy", "interchangeable"))
         log_p[untested] = np.nan
         threshold[untested] = np.nan
         threshold[copies] = 1.0
@@ -108,8 +126,14 @@ class Decision:
                 "constant": "never varies",
                 "untested": "varies too rarely for the rows that were drawn; without evidence it stays",
                 "duplicate": f"copy of {other} up to shift, scale and sign",
+                "template copy": f"comes and goes with {other}; half of such columns stay and keep the group's share",
+                "interchangeable": f"one of many values that come with {other}; which of them depends on nothing else",
+                "rare": "depends on no other feature, but its rarer state comes in few rows: evidence by itself",
                 "independent noise": f"depends on no other feature (smallest p = {p})",
                 "harmful": f"depends on no other feature (smallest p = {p}), with extremes that would top any ranking",
+                "no evidence against the reference": "other rows look like the reference here, unlike in other blocks",
+                "no evidence of the labels": "labelled anomalies look like other rows here, unlike in other blocks",
+                "no tie to an anchor": "its block holds none of the columns named as anchors",
                 "irrelevant block": f"its block is consistent with a joint normal law (p = {law}), others are not",
             }[str(kind)]
             sentences.append(f"{text}; kept by a guard" if returned else text)
@@ -151,8 +175,9 @@ def decide(
     kinds = np.full(n_features, "independent noise", dtype=object)
     kinds[constant] = "constant"
     partner = np.full(n_features, -1, dtype=np.int64)
-    if duplicates and whole.shape[0] >= _FEWEST_ROWS_OF_COPIES:
-        original = _true_copies(duplicate_columns(X), whole) if len(X) < whole.shape[0] else duplicate_columns(X)
+    counted = is_sparse_counts(whole)
+    if duplicates and not counted and whole.shape[0] >= FEWEST_ROWS_OF_COPIES:
+        original = true_copies(duplicate_columns(X), whole) if len(X) < whole.shape[0] else duplicate_columns(X)
         copies = (original >= 0) & ~constant
         kinds[copies] = "duplicate"
         partner[copies] = original[copies]
@@ -189,7 +214,41 @@ def decide(
     elif guard is not None:
         _ask_guard(found, guard, X, basis, tested, alpha, normality_level, rng)
     _name_harmful(found, X)
+    if counted:
+        judge_counts(found, whole, constant, alpha, duplicates, rng)
     return found
+
+
+def judge_counts(
+    found: Decision, whole: Any, constant: Mask, alpha: float, copies: bool, rng: np.random.Generator
+) -> None:
+    """Correct a decision on sparse counts `whole` (n_all_rows, n_features), `constant` (n_features,) of which stay.
+
+    Rare columns come back: what is independent of all others is noise where it fills the rows, but where it is rare
+    it is evidence by itself. Interchangeable values go. Of near copies half of every group goes, so that the groups
+    keep their share of the columns; should the top of the ranking change by that, they come back.
+    """
+    share = np.asarray((whole != 0).sum(axis=0)).ravel() / whole.shape[0]
+    rare = ~constant & (np.minimum(share, 1.0 - share) < _RARE) & ~found.support
+    found.kinds[rare] = "rare"
+    found.support = found.support | rare
+    roles = column_roles(whole, alpha, rng)
+    values = (roles.place >= 0) & ~constant
+    found.kinds[values], found.partner[values] = "interchangeable", roles.place[values]
+    found.support = found.support & ~values
+    gone = thinned_copies(roles, found.support) if copies else np.zeros(len(values), dtype=bool)
+    weight = found.support.astype(np.float64)
+    before, after = state_surprise(whole, weight), state_surprise(whole, weight * ~gone)
+    agreement = top_agreement(before, after)
+    found.figures["top_agreement"] = round(agreement, 4)
+    found.kinds[gone], found.partner[gone] = "template copy", roles.original[gone]
+    found.support = found.support & ~gone
+    if agreement < LEAST_TOP_AGREEMENT:
+        found.keep(
+            gone,
+            f"guard top: without {int(gone.sum())} copies the most abnormal rows are found with an average precision "
+            f"of {agreement:.2f} only, {LEAST_TOP_AGREEMENT} is asked for; the copies came back",
+        )
 
 
 def _ask_guard(
@@ -295,70 +354,6 @@ def _normal_blocks(X: Floats, core: Mask, blocks: Numbers, partner: Numbers, lev
     if remaining < _LEAST_REMAINING * core.sum():  # a chance pair of noise must not outweigh the table's subject
         return np.full(len(core), np.nan)
     return np.array([judged[block] if goes else np.nan for block, goes in zip(blocks, normal, strict=True)])
-
-
-def duplicate_columns(X: Floats) -> Numbers:
-    """Find columns that copy an earlier one up to shift, scale and sign.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        NaN must be missing in the same rows.
-
-    Returns
-    -------
-    ndarray of int of shape (n_features,)
-        The first column of the same information; -1 for originals and columns that do not vary.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).normal(size=(50, 2))
-    >>> duplicate_columns(np.column_stack([x, 3.0 - 2.0 * x[:, 0]])).tolist()
-    [-1, -1, 0]
-    """
-    missing = np.isnan(X)
-    X = X / reach(X)
-    present = np.maximum((~missing).sum(axis=0), 1)
-    filled = np.where(missing, 0.0, X)
-    centred = np.where(missing, 0.0, filled - filled.sum(axis=0) / present)
-    size = np.sqrt(np.einsum("ij,ij->j", centred, centred))
-    varies = size > 1e-12 * np.maximum(np.abs(filled).max(axis=0, initial=0.0), 1e-300)
-    scaled = np.divide(centred, size, out=np.zeros_like(centred), where=varies)
-    probe = np.random.default_rng(0).normal(size=len(X))
-    mark = np.abs(probe @ scaled) + probe[::-1] @ missing
-    order = np.argsort(mark, kind="stable")
-    original = np.full(X.shape[1], -1, dtype=np.int64)
-    for place in range(1, len(order)):
-        j = order[place]
-        for earlier in order[max(0, place - 8) : place][::-1]:
-            if mark[j] - mark[earlier] > 1e-9 or not (varies[j] and varies[earlier]):
-                break
-            same = abs(abs(float(scaled[:, j] @ scaled[:, earlier])) - 1.0) < 1e-12
-            if same and (missing[:, j] == missing[:, earlier]).all():
-                root = original[earlier] if original[earlier] >= 0 else earlier
-                original[j] = root
-                break
-    return _first_of_each(original)
-
-
-def _true_copies(original: Numbers, whole: Any) -> Numbers:
-    """The copies (n_features,) found in a sample that are copies in the whole table (n_rows, n_features) as well."""
-    checked = original.copy()
-    whole = whole.tocsc() if is_sparse(whole) else whole
-    for copy in np.flatnonzero(original >= 0):
-        if duplicate_columns(dense(whole[:, [original[copy], copy]])).tolist() != [-1, 0]:
-            checked[copy] = -1
-    return checked
-
-
-def _first_of_each(original: Numbers) -> Numbers:
-    """The same groups (n_features,) with the lowest number as the original of each."""
-    result = np.full(len(original), -1, dtype=np.int64)
-    for root in np.unique(original[original >= 0]):
-        members = np.append(np.flatnonzero(original == root), root)
-        result[members] = members.min()
-        result[members.min()] = -1
-    return result
 
 
 def _name_harmful(found: Decision, X: Floats) -> None:

@@ -16,11 +16,24 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from detectors.features.decision import Decision, decide
+from detectors.features.decision import INFORMED_KINDS, Decision, decide
 from detectors.features.guards import OverPruningGuard
-from detectors.features.reports import decision_changes, read_decisions
-from detectors.features.sentinel import MarginalSentinel
-from detectors.parameters import Rules, boolean, check_parameters, choice, either, has_methods, integer, nothing, real
+from detectors.features.informed import follow_anchors, follow_knowledge
+from detectors.features.knowledge import read_knowledge
+from detectors.features.reports import FEATURE, decision_changes, feature_numbers, read_decisions
+from detectors.features.sentinel import MarginalSentinel, SentinelWatch
+from detectors.parameters import (
+    Rules,
+    boolean,
+    check_parameters,
+    choice,
+    either,
+    has_methods,
+    integer,
+    nothing,
+    real,
+    sequence_of,
+)
 from detectors.parameters import random_state as random_state_rule
 from detectors.report import PruningRecord, PruningReport
 from detectors.tables import constant_columns, dense, readable
@@ -34,7 +47,7 @@ _HELD_CELLS = 20_000_000  # cells of the dense row sample at most: 160 MB
 _RETENTION_LEVEL = 0.2  # refresh: a kept feature goes only when even this lenient level finds no dependence
 
 
-class FeaturePruner(SelectorMixin, BaseEstimator):
+class FeaturePruner(SentinelWatch, SelectorMixin, BaseEstimator):
     """Label-free selector of the features an outlier detector should see.
 
     A feature stays if it depends on others: anomalies of a table are rows that break what its columns have in
@@ -67,6 +80,8 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         rule that a table without any evidence keeps everything cannot be switched off.
     sentinels : bool
         Whether removed features stay on watch; costs a few quantiles for each.
+    anchors : None or sequence of str or int
+        Features that are known to matter, by name or number. Only blocks that hold one of them stay.
     random_state : None, int or RandomState
         Draws the rows for the tests and the guard.
 
@@ -81,10 +96,16 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
     sentinel_ : MarginalSentinel or None
     report_ : PruningReport
         Every feature with its kind ("relevant", "constant", "duplicate", "independent noise", "irrelevant block",
-        "harmful", "untested"), reason, statistic, threshold and p-value. The statistic is the relevance; for an
+        "harmful", "untested", "no evidence against the reference", "no evidence of the labels", "no tie to an
+        anchor"), reason, statistic, threshold and p-value. The statistic is the relevance; for an
         irrelevant block minus the natural logarithm of the p-value of joint normality, for a duplicate the size of
         its correlation with the original. "harmful" is an independent feature whose own extremes would fill the top
         of a ranking; "untested" did not vary in the rows drawn.
+
+        Tables of sparse counts, such as words in documents, have three more kinds. "template copy" comes and goes
+        with another column; half of every group of copies stays, because the number of columns is what lets a rare
+        template count. "interchangeable" is one of many values of one place, such as a random folder in a path. "rare"
+        is an independent column whose rarer state comes in less than 5% of the rows; it stays.
 
     Raises
     ------
@@ -120,6 +141,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         "screen_above": integer(2),
         "guard": either(choice("auto"), nothing(), has_methods("review")),
         "sentinels": boolean(),
+        "anchors": either(nothing(), sequence_of(FEATURE)),
         "random_state": random_state_rule(),
     }
 
@@ -134,6 +156,7 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         screen_above: int = 5000,
         guard: Any = "auto",
         sentinels: bool = True,
+        anchors: Any = None,
         random_state: Any = None,
     ) -> None:
         self.alpha = alpha
@@ -144,27 +167,44 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         self.screen_above = screen_above
         self.guard = guard
         self.sentinels = sentinels
+        self.anchors = anchors
         self.random_state = random_state
 
     # --------------------------------------------------------------------------------------------- public API
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, reference: Any = None) -> Self:
         """Decide about every feature of `X`.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_rows, n_features)
             NaN is missing; that a value is missing may itself depend on other features.
-        y : ignored
+        y : array-like of shape (n_rows,), optional
+            What is known of the rows: -1 anomaly, +1 normal, 0 or NaN unknown. Other values are no labels of
+            anomalies and are left alone, as `report_` then says.
+        reference : mask of shape (n_rows,) or array-like of shape (n_reference, n_features), optional
+            Rows known to be normal: which rows of `X`, or other rows, in the order of time if they have one.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        InvalidParameterError
+            If `y` holds only 0 and 1, or a row is both an anomaly and in the reference.
         """
-        del y
         check_parameters(self, self._parameters)
         X = self._read(X, reset=True)
-        self._settle(X, self._decide(X))
+        known, sentences = read_knowledge(y, reference, X.shape[0], lambda rows: dense(self._read(rows, reset=False)))
+        found = self._decide(X)
+        if self.anchors is not None:
+            follow_anchors(found, feature_numbers(self.anchors, list(self._names())))
+        if known is not None:
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            follow_knowledge(found, X, known, max_rows=self.max_rows, rng=np.random.default_rng(seed))
+        found.sentences.extend(sentences)
+        self._settle(X, found)
         self._recent: Floats | None = None
         self.changes_ = decision_changes(self._names(), None, self.support_, self.kinds_)
         return self
@@ -194,6 +234,10 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         hesitant &= found.kinds == "independent noise"
         if hesitant.any():
             found.keep(hesitant, f"refresh: {int(hesitant.sum())} features stay, the new rows do not contradict them")
+        informed = np.isin(self.kinds_, INFORMED_KINDS) & ~before & found.support
+        if informed.any() and (found.support & ~informed).any():  # the new rows say nothing about what is known
+            found.support = found.support & ~informed
+            found.kinds[informed] = self.kinds_[informed]
         self._settle(X, found)
         self.changes_ = decision_changes(self._names(), before, self.support_, self.kinds_)
         return self
@@ -235,41 +279,6 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         """
         check_is_fitted(self, "support_")
         return self.changes_.copy()
-
-    def sentinel_flags(self, X: Any) -> Mask:
-        """Tell where a removed feature leaves the range that its fitted column allows.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
-
-        Returns
-        -------
-        ndarray of bool of shape (n_rows, n_features); always False for features that stay.
-        """
-        check_is_fitted(self, "support_")
-        return self._sentinel_flags(self._read(X, reset=False))
-
-    def sentinel_alarms(self, X: Any, *, level: float = 0.01) -> list[Any]:
-        """Name the removed features that leave their range in `X` more often than chance allows.
-
-        Such a feature has changed: `refresh` on recent rows tells whether it should come back.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_rows, n_features)
-        level : float in (0, 1)
-            Probability of any false alarm.
-
-        Returns
-        -------
-        list of str
-        """
-        check_is_fitted(self, "support_")
-        table = self._read(X, reset=False)
-        if self.sentinel_ is None:
-            return []
-        return list(self._names()[self.sentinel_.alarms(table, level)])
 
     @classmethod
     def from_report(cls, report: PruningReport, *, pruner: FeaturePruner | None = None) -> FeaturePruner:
@@ -361,12 +370,6 @@ class FeaturePruner(SelectorMixin, BaseEstimator):
         figures = {"false_discovery_rate": self.alpha, "rows_tested": found.n_rows, **found.figures}
         self.report_ = PruningReport(records, subject="features", guards=found.sentences, figures=figures)
         self.sentinel_ = MarginalSentinel().fit(X, ~self.support_) if self.sentinels else None
-
-    def _sentinel_flags(self, table: Any) -> Mask:
-        """Flags (n_rows, n_features) of a checked table."""
-        if self.sentinel_ is None:
-            return np.zeros(table.shape, dtype=bool)
-        return self.sentinel_.flags(table)
 
     def _names(self) -> NDArray[Any]:
         """Names (n_features,) of the features: those of the frame, or x0, x1, ..."""

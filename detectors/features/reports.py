@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from detectors.exceptions import InvalidTableError
+from detectors.exceptions import InvalidParameterError, InvalidTableError
 from detectors.parameters import Rule, check_value
 from detectors.report import PruningRecord, PruningReport
 
-__all__ = ["decision_changes", "mask_report", "read_decisions", "renamed_report"]
+__all__ = ["FEATURE", "decision_changes", "feature_numbers", "mask_report", "read_decisions", "renamed_report"]
 
 Mask = NDArray[np.bool_]
 
+FEATURE = Rule(
+    "a name or a number of a feature",
+    lambda value: isinstance(value, str) or (isinstance(value, Integral) and not isinstance(value, bool)),
+)
 _ON_FEATURES = Rule(
     "a PruningReport on features, as the report_ of a FeaturePruner",
     lambda value: isinstance(value, PruningReport) and value.subject == "features",
@@ -64,7 +69,9 @@ def read_decisions(report: PruningReport) -> tuple[list[Any], Mask, NDArray[Any]
             "fit a FeaturePruner on the table instead."
         )
     kinds = np.array([record.kind for record in report.records], dtype=object)
-    tested = ~np.isin(kinds, ("duplicate", "irrelevant block"))  # their statistics tell something else
+    tested = ~np.isin(
+        kinds, ("duplicate", "irrelevant block", "template copy", "interchangeable")
+    )  # their statistics tell something else
     statistics = np.array([record.statistic for record in report.records])
     return names, support, kinds, np.where(tested, np.nan_to_num(statistics, nan=0.0), 0.0)
 
@@ -93,3 +100,23 @@ def decision_changes(names: Any, before: Mask | None, after: Mask, kinds: NDArra
             "kind": [kinds[i] for i in which],
         }
     )
+
+
+def feature_numbers(wanted: Sequence[Any], names: list[Any]) -> NDArray[np.intp]:
+    """Numbers (n_wanted,) of features given by name or number.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one of them is no feature of the table.
+    """
+    numbers = []
+    for item in wanted:
+        if isinstance(item, str) and item in names:
+            numbers.append(names.index(item))
+        elif not isinstance(item, str) and -len(names) <= int(item) < len(names):
+            numbers.append(int(item) % len(names))
+        else:
+            known = ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
+            raise InvalidParameterError(f"anchors must be features of the table ({known}), got {item!r}.")
+    return np.array(numbers, dtype=np.intp)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.utils.validation import check_is_fitted
 
 from detectors.parameters import check_value, real
 from detectors.tables import dense
 
-__all__ = ["MarginalSentinel"]
+__all__ = ["MarginalSentinel", "SentinelWatch"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -125,3 +126,58 @@ def _blocks(columns: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 def _dense(X: Any, columns: NDArray[np.intp]) -> Floats:
     """Columns (n_rows, n_columns) of a dense or sparse table as an array."""
     return dense(X[:, columns])
+
+
+class SentinelWatch:
+    """The methods by which a fitted selector watches the features that it removed."""
+
+    sentinel_: MarginalSentinel | None
+
+    def _read(self, X: Any, *, reset: bool) -> Any:
+        """Check a table at the door of the selector."""
+        raise NotImplementedError
+
+    def _names(self) -> NDArray[Any]:
+        """Names (n_features,) of the features."""
+        raise NotImplementedError
+
+    def sentinel_flags(self, X: Any) -> Mask:
+        """Tell where a removed feature leaves the range that its fitted column allows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of bool of shape (n_rows, n_features); always False for features that stay.
+        """
+        check_is_fitted(self, "support_")
+        return self._sentinel_flags(self._read(X, reset=False))
+
+    def sentinel_alarms(self, X: Any, *, level: float = 0.01) -> list[Any]:
+        """Name the removed features that leave their range in `X` more often than chance allows.
+
+        Such a feature has changed: `refresh` on recent rows tells whether it should come back.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_rows, n_features)
+        level : float in (0, 1)
+            Probability of any false alarm.
+
+        Returns
+        -------
+        list of str
+        """
+        check_is_fitted(self, "support_")
+        table = self._read(X, reset=False)
+        if self.sentinel_ is None:
+            return []
+        return list(self._names()[self.sentinel_.alarms(table, level)])
+
+    def _sentinel_flags(self, table: Any) -> Mask:
+        """Flags (n_rows, n_features) of a checked table."""
+        if self.sentinel_ is None:
+            return np.zeros(table.shape, dtype=bool)
+        return self.sentinel_.flags(table)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from detectors.blas import one_blas_thread
+from detectors.features.sparse_counts import copied_share, is_sparse_counts
 from detectors.tables import quartiles, reach
 
 __all__ = ["FeatureView", "agreement"]
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 _CLIP = 5.0  # standard deviations: beyond, the linear scale only repeats that a value is far out
 _LEAST_WEIGHT = 0.2  # of a feature that agrees with nothing; one that agrees fully has 1.2
 _LEAST_DRAWN = 0.05  # the same for a detector that draws features, beside one that draws them evenly
+_TEMPLATES = 0.25  # share of columns with a near copy that makes a table one of templates
 _MOST_COPIES = 12
 _MOST_DRAWS = 20_000  # columns offered to a forest, unless there are more features than that
 _SIGNIFICANT = 1.645  # standard errors of a correlation by chance: smaller agreement counts as none
@@ -79,6 +81,25 @@ class FeatureView:
         scale = np.where(deviation > 0, deviation, 1.0)
         spread = np.where(high > low, (high - low) / 1.349, scale)
         return cls(mean, scale, middle, spread, agreement(X, middle, spread))
+
+    @classmethod
+    def of_measurements(cls, X: Floats) -> FeatureView | None:
+        """Learn a view as `of` does, or None for sparse counts of templates.
+
+        Near copies agree by construction and prove nothing, so the weights from agreement are small for all words of
+        a rare template; but the number of these copies is what lets it count. A table of sparse counts in which at
+        least a quarter of the columns have a near copy therefore has no view.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+
+        Returns
+        -------
+        FeatureView or None
+        """
+        templates = is_sparse_counts(X) and copied_share(X) >= _TEMPLATES
+        return None if templates else cls.of(X)
 
     @property
     def weight(self) -> Floats:

@@ -68,8 +68,8 @@ class PrunedIsolationForest(CompiledDetector):
     weight_features : bool
         Put a second forest beside scikit-learn's, which draws features by what they agree on and thresholds on a
         logarithmic scale (`FeatureView`); only while `prune_features` is True, `max_features` 1.0 and the table
-        dense. Its path lengths count two thirds; it costs as much time and memory again. False leaves scikit-learn's
-        forest alone.
+        dense and not one of sparse counts of templates. Its path lengths count two thirds; it costs as much time and
+        memory again. False leaves scikit-learn's forest alone.
     prune_trees : bool
         Collapse subtrees and refit leaf values, as far as `tree_fidelity` allows.
     tree_fidelity : float in (0, 1]
@@ -212,7 +212,7 @@ class PrunedIsolationForest(CompiledDetector):
         if before is None:
             whole = self.max_features == 1.0 and not isinstance(self.max_features, Integral)  # 1 is one feature
             weighted = self.prune_features and self.weight_features and whole and not is_sparse(X)
-            self._view = FeatureView.of(X) if weighted else None
+            self._view = FeatureView.of_measurements(X) if weighted else None
             self._grown_on = self.support_.copy()
         self.detector_, history = self._grown(before, self.random_state, X, sample_weight)
         self.view_detector_ = None

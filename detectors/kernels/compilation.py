@@ -35,6 +35,8 @@ caching: Any = _numba_caching  # numba's types are not complete
 
 # folder of the machine code that ships beside the package
 SHIPPED = Path(__file__).resolve().parent / "compiled"
+# where this variable is set, machine code is written to that folder
+BESIDE_PACKAGE = "TSPRUNE_COMPILE_INTO_PACKAGE"
 # bytes that all folders of machine code may take together; one set of sources takes about 25 MB
 LARGEST_CACHE = 400 * 2**20
 _IMPORTED = re.compile(
@@ -112,6 +114,8 @@ def _cache_of(function: Callable[..., Any]) -> Any:
 def _folder_of(key: str) -> tuple[str | None, bool]:
     """The folder for the machine code of one set of sources, and whether it may be written."""
     shipped = SHIPPED / key
+    if os.environ.get(BESIDE_PACKAGE):
+        return str(shipped), True
     if shipped.is_dir() and _is_ours_or_the_package(shipped) and not os.environ.get("TSPRUNE_CACHE_DIR"):
         return str(shipped), os.access(shipped, os.W_OK)
     root = cache_folder()

@@ -24,7 +24,7 @@ from detectors.lof.references import (
     ReferenceSet,
     metric_of,
 )
-from detectors.lof.row_pruner import decide_rows, stored_precision
+from detectors.lof.row_decision import decide_rows, stored_precision
 from detectors.parameters import Rules, boolean, choice, either, integer, nothing, random_state, real
 from detectors.report import PruningReport
 from detectors.storage.archive import plain_parameter
@@ -176,13 +176,16 @@ class PrunedLOF(CompiledDetector):
         self.prune_rows = prune_rows
         self.max_reference_rows = max_reference_rows
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # type: ignore[override]  # this engine takes no weights
+    def fit(self, X: Any, y: Any = None, *, reference: Any = None) -> Self:  # type: ignore[override]  # no weights
         """Prune features and rows of `X`, then measure the density of the rows that stay.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-        y : ignored
+        y : array-like of shape (n_rows,), optional
+            What is known of the rows: -1 anomaly, +1 normal, 0 or NaN unknown.
+        reference : mask of shape (n_rows,) or array-like of shape (n_reference, n_features), optional
+            Rows known to be normal.
 
         Returns
         -------
@@ -195,23 +198,28 @@ class PrunedLOF(CompiledDetector):
         InvalidTableError
             If no feature can stay.
         """
-        return super().fit(X, y)
+        return super().fit(X, y, reference=reference)
 
-    def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int64]:  # type: ignore[override]  # as `fit`
+    def fit_predict(  # type: ignore[override]  # as `fit`
+        self, X: Any, y: Any = None, *, reference: Any = None
+    ) -> NDArray[np.int64]:
         """Fit, then label the same rows: as new ones with `novelty`, by `negative_outlier_factor_` without.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-        y : ignored
+        y : array-like of shape (n_rows,), optional
+            What is known of the rows: -1 anomaly, +1 normal, 0 or NaN unknown.
+        reference : mask of shape (n_rows,) or array-like of shape (n_reference, n_features), optional
+            Rows known to be normal.
 
         Returns
         -------
         ndarray of int of shape (n_rows,)
             -1 outlier, +1 inlier.
         """
-        self.fit(X, y)
-        if self.novelty:
+        self.fit(X, y, reference=reference)
+        if self.novelty or self.head_ is not None:
             return self.predict(X)
         return np.where(self.negative_outlier_factor_ < self.offset_, -1, 1)
 

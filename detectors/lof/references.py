@@ -67,6 +67,17 @@ class Metric:
         found: Floats = kth_distances(X, np.ascontiguousarray(references.T), own, k, self.number, self.p)
         return found
 
+    def among(self, X: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
+        """Distances and numbers (n_rows, k) of the nearest other rows of `X`."""
+        distances, numbers = nearest(X, np.ascontiguousarray(X.T), np.arange(len(X)), k, self.number, self.p)
+        return distances, numbers
+
+    def nearest_of(self, X: Floats, references: Floats) -> NDArray[np.int64]:
+        """Number (n_rows,) of the nearest of `references` (n_references, n_features) to every row of `X`."""
+        none = np.full(len(X), -1, dtype=np.int64)
+        numbers = nearest(X, np.ascontiguousarray(references.T), none, 1, self.number, self.p)[1]
+        return np.asarray(numbers[:, 0])
+
     def references(self, X: Floats, k: int) -> tuple[ReferenceSet, Floats]:
         """`ReferenceSet.of` with this distance."""
         return ReferenceSet.of(X, k, self)
@@ -148,6 +159,15 @@ class ForeignMetric:
         distances, numbers = self.neighbours(references, k).kneighbors(X, min(k + 1, len(references)))
         past = np.cumsum(numbers == own[:, None], axis=1)[:, k - 1] > 0  # the row itself stands before the k-th
         return np.asarray(np.where(past, distances[:, -1], distances[:, k - 1]))
+
+    def among(self, X: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
+        """Distances and numbers (n_rows, k) of the nearest other rows of `X`."""
+        distances, numbers = self.neighbours(X, k).kneighbors()
+        return distances, numbers
+
+    def nearest_of(self, X: Floats, references: Floats) -> NDArray[np.int64]:
+        """Number (n_rows,) of the nearest of `references` (n_references, n_features) to every row of `X`."""
+        return np.asarray(self.neighbours(references, 1).kneighbors(X)[1][:, 0], dtype=np.int64)
 
     def references(self, X: Floats, k: int) -> tuple[ForeignReferences, Floats]:
         """References `X` (n_references, n_features), and the factors (n_references,) they have among themselves."""

@@ -68,7 +68,8 @@ class PrunedOneClassSVM(CompiledDetector):
         Leave out features that a `FeaturePruner` finds irrelevant.
     weight_features : bool
         Fit on two scales of each feature, weighted by what features agree on (`FeatureView`); only while
-        `prune_features` is True. `gamma` then refers to that view. False fits scikit-learn's machine on the table.
+        `prune_features` is True and the table is not one of sparse counts of templates. `gamma` then refers to that
+        view. False fits scikit-learn's machine on the table.
     prune_support_vectors : bool
         Replace the support vectors by a reduced set, as far as `vector_fidelity` allows.
     vector_fidelity : float in (0, 1]
@@ -208,7 +209,7 @@ class PrunedOneClassSVM(CompiledDetector):
 
     def _fit_engine(self, X: Floats, sample_weight: Floats | None) -> None:
         """Fit the machine and prune its vectors."""
-        self.view_ = FeatureView.of(X) if self.prune_features and self.weight_features else None
+        self.view_ = FeatureView.of_measurements(X) if self.prune_features and self.weight_features else None
         X = X if self.view_ is None else self.view_.transform(X)
         rng = check_random_state(self.random_state)
         figures: dict[str, Any] = {}

@@ -7,22 +7,25 @@ labels -1 / +1, `decision_function < 0` is an outlier.
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.utils import get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from detectors.exceptions import InvalidParameterError, InvalidTableError
-from detectors.features.reports import mask_report, renamed_report
+from detectors.features.knowledge import Knowledge, read_knowledge
+from detectors.features.reports import feature_numbers, mask_report, renamed_report
 from detectors.parameters import Rules, check_parameters
 from detectors.report import PruningReport
-from detectors.tables import is_sparse, readable, usual_row
+from detectors.tables import dense, is_sparse, readable, usual_row
 from detectors.wrappers.engines import engine_offset, engine_scores, seeded
 from detectors.wrappers.explanation import occlusion_shares, shares
+from detectors.wrappers.head import KnownHead, head_on_labels, head_on_reference
 
 __all__: list[str] = []
 
@@ -53,13 +56,16 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         Contributions (n_rows, n_kept), non-negative, any scale per row; the default is occlusion.
 
     The base sets ``pruner_`` (fitted selector or None), ``support_``, ``report_``, ``offset_``,
-    ``n_features_in_``, ``feature_names_in_``.
+    ``n_features_in_``, ``feature_names_in_``, and ``head_``: the supervised head that labels or a reference earned, or
+    None.
     """
 
     _parameters: ClassVar[Rules] = {}
     contamination: Any
     random_state: Any
     detector_: Any
+    head_: KnownHead | None
+    report_: PruningReport
 
     # ------------------------------------------------------------------------------------------------- hooks
 
@@ -103,16 +109,23 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
 
     # --------------------------------------------------------------------------------------------- public API
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, reference: Any = None) -> Self:
         """Prune the features of `X`, then fit the detector on those that stay.
+
+        With labels or a reference, features are judged by them as well (`FeaturePruner`), and a supervised head is
+        put on the detector where rows left out prove that it ranks better; `report_.figures` tell.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_rows, n_features)
-            Table without labels; NaN and sparse where the engine takes them.
-        y : ignored
+            NaN and sparse where the engine takes them.
+        y : array-like of shape (n_rows,), optional
+            What is known of the rows: -1 anomaly, +1 normal, 0 or NaN unknown. Other values are no labels of
+            anomalies and are left alone, as `report_` then says.
         sample_weight : array-like of shape (n_rows,), optional
             Handed to the engine; feature pruning counts rows and ignores weights.
+        reference : mask of shape (n_rows,) or array-like of shape (n_reference, n_features), optional
+            Rows known to be normal: which rows of `X`, or other rows, in the order of time if they have one.
 
         Returns
         -------
@@ -121,18 +134,23 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         InvalidParameterError
-            If a parameter breaks its rule, or the engine takes no weights.
+            If a parameter breaks its rule, the engine takes no weights, or `y` holds only 0 and 1.
         InvalidTableError
             If no feature can stay.
         """
-        del y
         check_parameters(self, self._parameters)
         X = self._read(X, reset=True)
         weights = None if sample_weight is None else _checked_weights(sample_weight, X)
-        self._prune(X)
+        known, sentences = read_knowledge(y, reference, X.shape[0], lambda rows: dense(self._read(rows, reset=False)))
+        self._prune(X, known)
         kept = self._kept(X)
         self._reference_ = usual_row(kept)
+        self.head_ = None
         self._fit_engine(kept, weights)
+        if known is not None:
+            self._fit_head(kept, known)
+        if sentences:
+            self.report_ = replace(self.report_, guards=(*self.report_.guards, *sentences))
         self.offset_ = self._offset(kept)
         return self
 
@@ -149,7 +167,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         ndarray of shape (n_rows,), in the units of the engine
         """
         check_is_fitted(self)
-        return self._score_kept(self._kept(self._read(X, reset=False)))
+        return self._scores(self._kept(self._read(X, reset=False)))
 
     def decision_function(self, X: Any) -> Floats:
         """Score rows relative to `offset_`: below 0 is an outlier.
@@ -177,20 +195,23 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> NDArray[np.int64]:
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, reference: Any = None
+    ) -> NDArray[np.int64]:
         """Fit, then label the same rows: `fit(X).predict(X)`.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_rows, n_features)
-        y : ignored
+        y : array-like of shape (n_rows,), optional
         sample_weight : array-like of shape (n_rows,), optional
+        reference : mask of shape (n_rows,) or array-like of shape (n_reference, n_features), optional
 
         Returns
         -------
         ndarray of int of shape (n_rows,)
         """
-        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+        return self.fit(X, y, sample_weight=sample_weight, reference=reference).predict(X)
 
     def explain(self, X: Any, *, sentinels: bool = False) -> pd.DataFrame:
         """Share out each row's abnormality over the features.
@@ -213,7 +234,10 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         table = self._read(X, reset=False)
         kept = self._kept(table)
         parts = np.zeros((_num_samples(table), self.n_features_in_))
-        parts[:, self.support_] = shares(self._explain_kept(kept))
+        if self.head_ is None:
+            parts[:, self.support_] = shares(self._explain_kept(kept))
+        else:
+            parts[:, self.support_] = shares(occlusion_shares(self._scores, kept, self._reference_))
         names = self._names()
         frame = pd.DataFrame(parts, columns=names, index=index if isinstance(index, pd.Index) else None)
         if sentinels:
@@ -252,7 +276,26 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
             ensure_min_samples=2 if reset else 1,
         )
 
-    def _prune(self, X: Any) -> None:
+    def _scores(self, X: Any) -> Floats:
+        """Scores (n_rows,) of the kept columns `X` (n_rows, n_kept), the head's where there is one."""
+        scores = self._score_kept(X)
+        return scores if self.head_ is None else self.head_.scores(dense(X), scores)
+
+    def _fit_head(self, kept: Any, known: Knowledge) -> None:
+        """Try a head on the kept columns (n_rows, n_kept) and set `head_`; the report tells what came of it."""
+        more = self._kept(known.rows) if len(known.rows) else np.empty((0, kept.shape[1]))
+        table, anomaly, normal = Knowledge(known.anomaly, known.normal, more).table(dense(kept))
+        detector = self._score_kept(kept)
+        if len(more):
+            detector = np.append(detector, self._score_kept(more))
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max - 100))
+        if known.labelled:
+            self.head_, trial = head_on_labels(table, detector, anomaly, normal, seed)
+        else:
+            self.head_, trial = head_on_reference(table, detector, normal, seed)
+        self.report_ = replace(self.report_, figures={**self.report_.figures, **trial.figures()})
+
+    def _prune(self, X: Any, known: Knowledge | None) -> None:
         """Fit the selector on `X` (n_rows, n_features); set `pruner_`, `support_`, `report_`."""
         selector = self._make_pruner()
         names = list(self._names())
@@ -262,7 +305,13 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
             self.report_ = mask_report(names, self.support_, None)
             return
         self.pruner_ = seeded(clone(selector), self.random_state)
-        self.pruner_.fit(X)
+        anchors = getattr(selector, "anchors", None)
+        if anchors is not None:  # the selector sees an array without names
+            self.pruner_.set_params(anchors=feature_numbers(anchors, names).tolist())
+        if known is not None and "reference" in inspect.signature(self.pruner_.fit).parameters:
+            self.pruner_.fit(X, **known.arguments(X))
+        else:
+            self.pruner_.fit(X)
         self.support_ = np.asarray(self.pruner_.get_support(), dtype=bool).copy()
         if not self.support_.any():
             raise InvalidTableError(
@@ -291,11 +340,12 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
     def _offset(self, kept: Any) -> float:
         """The threshold of the scores, by `contamination`."""
         if self.contamination == "auto":
-            offset = self._engine_offset()
+            offset = self._engine_offset() if self.head_ is None else self.head_.offset
             if offset is not None:
                 return offset
         share = 0.1 if self.contamination == "auto" else float(self.contamination)
-        return float(np.percentile(self._training_scores(kept), 100.0 * share))
+        scores = self._training_scores(kept) if self.head_ is None else self._scores(kept)
+        return float(np.percentile(scores, 100.0 * share))
 
     def _sentinel_flags(self, table: Any) -> NDArray[np.bool_]:
         """Flags (n_rows, n_features) of the pruned features of a checked table."""

@@ -15,12 +15,13 @@ import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import NDArray
 
-from detectors.exceptions import StoredModelError
+from detectors.exceptions import InvalidParameterError, StoredModelError
 from detectors.features.pruner import FeaturePruner
 from detectors.kernels.finite import all_finite
 from detectors.report import PruningReport
 from detectors.storage.archive import CONTRADICTIONS, plain_parameter, read_model, stored_columns, write_model
 from detectors.wrappers.base import _PrunedOutlierDetector
+from detectors.wrappers.head import KnownHead
 
 if TYPE_CHECKING:
     from detectors.storage.onnx_graph import OnnxGraph
@@ -92,6 +93,7 @@ class CompiledDetector(_PrunedOutlierDetector):
             and X.flags.c_contiguous
             and "feature_names_in_" not in fitted
             and "offset_" in fitted
+            and fitted["head_"] is None
         ):
             scores = self._score_fast(X)
             if scores is not None:
@@ -154,6 +156,8 @@ class CompiledDetector(_PrunedOutlierDetector):
         }
         arrays |= {"support": np.packbits(self.support_), "offset": np.array([self.offset_])}
         arrays["reference"] = self._reference_
+        if self.head_ is not None:
+            arrays |= self.head_.state()
         write_model(path, type(self).__name__, manifest, arrays)
 
     @classmethod
@@ -190,6 +194,7 @@ class CompiledDetector(_PrunedOutlierDetector):
             for name, text in manifest["reports"].items():
                 setattr(detector, name, PruningReport.from_json(text))
             detector._restore(manifest, arrays)
+            detector.head_ = KnownHead.from_state(arrays, int(detector.support_.sum()))
             detector.offset_ = float(arrays["offset"][0])
         except CONTRADICTIONS as error:
             raise StoredModelError(f"{path}: the stored {cls.__name__} lacks what it needs: {error!r}.") from error
@@ -215,9 +220,16 @@ class CompiledDetector(_PrunedOutlierDetector):
             Without the package `onnx`.
         UnwritablePathError
             If there is a folder or a device at `path`, or no folder for it.
+        InvalidParameterError
+            If the detector has a supervised head.
         """
         from detectors.wrappers.onnx_export import export
 
+        if getattr(self, "head_", None) is not None:
+            raise InvalidParameterError(
+                "to_onnx exports detectors without a supervised head, got one that labels or a reference gave a head; "
+                "fit without `y` and `reference`, or `distill` it."
+            )
         return export(self, self._onnx_scores, path)
 
     def _onnx_scores(self, graph: OnnxGraph, rows: str) -> str:

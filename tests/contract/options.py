@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,17 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "prune_duplicates": [True, False], "max_rows": [100], "screen_above": [3], "guard": ["auto", None],
             "sentinels": [True, False], "random_state": _SHARED["random_state"],
         },
+        "PrunedAutoencoder": {
+            "hidden_layer_sizes": ["auto", "grow", (6, 2, 6), [5]], "activation": ["tanh", "relu"], "alpha": [1e-2],
+            "learning_rate_init": [1e-3], "max_iter": ["auto", 3], "n_iter_no_change": [2], "variance": [0.8],
+            "prune": [True, False], "prune_connections": [True, False], "fidelity": [0.9],
+            "prune_features": [True, False], **_SHARED,
+        },
+        "PrunedPredictor": {
+            "n_filters": [3], "taps": [2], "alpha": [1e-2], "learning_rate_init": [1e-3], "max_iter": [2],
+            "n_iter_no_change": [2], "prune": [True, False], "fidelity": [0.9], "prune_features": [True, False],
+            **_SHARED,
+        },
         "PrunedDetector": {"detector": [small_forest()], "pruner": [None, pruner(alpha=0.05)], **_SHARED},
         "PrunedIsolationForest": {
             "n_estimators": [3], "max_samples": ["auto", 64, 0.5], "max_features": [1.0, 2], "bootstrap": [False, True],
@@ -48,6 +60,14 @@ def options() -> dict[str, dict[str, list[Any]]]:
             "verbose": [False], "max_iter": [-1], "n_jobs": [None, 1], "prune_features": [True, False],
             "weight_features": [True, False], "prune_support_vectors": [True, False],
             "vector_fidelity": [0.99], "max_fit_rows": [None, 100], **_SHARED,
+        },
+        "WordPruner": {
+            "alpha": [0.05], "copies": ["thin", "join", "keep"], "random_state": _SHARED["random_state"],
+        },
+        "LogDetector": {
+            "by": [None, r"session=(s\d+)", re.compile(r"s\d+")], "window": [None, "5min"], "prune": [True, False],
+            "reference": [None, "2024-01-01T01:00:00", [True] * 60 + [False] * 60],
+            "random_state": _SHARED["random_state"],
         },
         "RowPruner": {
             "n_neighbors": [5], "metric": ["minkowski", "euclidean", "l2", "manhattan", "cityblock", "l1", "chebyshev",

@@ -57,15 +57,20 @@ RECORDS = {
 }
 STREAMS = {"OnlineDecomposer", "StreamMonitor"}
 FLEET_STREAMS = {"FleetMonitor", "OnlineFleet"}
-TABLE_DETECTORS = {"PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM"}
+TABLE_DETECTORS = {
+    "PrunedAutoencoder", "PrunedDetector", "PrunedIsolationForest", "PrunedLOF", "PrunedOneClassSVM",
+}  # fmt: skip
+ROWS_IN_ORDER = {"PrunedPredictor"}  # tables whose rows are times
 TABLE_SELECTORS = {"FeaturePruner"}
 ROW_SELECTORS = {"RowPruner"}
+WORD_SELECTORS = {"WordPruner"}
+LOG_DETECTORS = {"LogDetector"}
 SERIES_PRUNERS = {"ComponentPruner", "NoisePruner", "SeasonalPruner", "TrendPruner"}
 SERIES_CLEANERS = {"SeriesCleaner"}
 SERIES_DETECTORS = {"SeriesDetector"}
 GROUPS = [
     FUNCTIONS, RECORDS, STREAMS, TABLE_DETECTORS, TABLE_SELECTORS, ROW_SELECTORS, SERIES_PRUNERS, SERIES_CLEANERS,
-    SERIES_DETECTORS, STUDENTS, GUARDS, FLEET_STREAMS,
+    SERIES_DETECTORS, STUDENTS, GUARDS, FLEET_STREAMS, WORD_SELECTORS, LOG_DETECTORS, ROWS_IN_ORDER,
 ]  # fmt: skip
 
 
@@ -79,6 +84,12 @@ def build(name: str, **parameters: Any) -> Any:
         parameters.setdefault("detector", small_forest())
     if name == "PrunedIsolationForest":
         parameters.setdefault("n_estimators", 10)
+    if name == "PrunedAutoencoder":
+        parameters.setdefault("hidden_layer_sizes", (12, 4, 12))
+        parameters.setdefault("max_iter", 8)
+    if name == "PrunedPredictor":
+        parameters.setdefault("n_filters", 4)
+        parameters.setdefault("max_iter", 3)
     if name == "SeriesDetector":
         parameters.setdefault("detector", PUBLIC["PrunedIsolationForest"](n_estimators=5, random_state=0))
     if "random_state" in inspect.signature(ESTIMATORS[name]).parameters:
@@ -89,6 +100,7 @@ def build(name: str, **parameters: Any) -> Any:
 def by_hand(name: str) -> Any:
     """The engine that a table detector wraps, as its user would build it."""
     return {
+        "PrunedAutoencoder": lambda: build("PrunedAutoencoder", prune_features=False),
         "PrunedDetector": small_forest,
         "PrunedIsolationForest": small_forest,
         "PrunedLOF": lambda: LocalOutlierFactor(novelty=True),
@@ -102,6 +114,23 @@ def table(n_rows: int = 300, seed: int = 0) -> Floats:
     factor = rng.normal(size=(n_rows, 1))
     related = factor + 0.4 * rng.normal(size=(n_rows, 4)) + 0.3 * factor**2
     return np.hstack([related, rng.uniform(-2, 2, size=(n_rows, 3))])
+
+
+def word_counts(n_rows: int = 120, seed: int = 0) -> Floats:
+    """Counts of 12 words of three templates: (n_rows, 12)."""
+    rng = np.random.default_rng(seed)
+    return np.repeat(rng.poisson([2.0, 0.3, 0.05], size=(n_rows, 3)), [3, 4, 5], axis=1).astype(np.float64)
+
+
+def log_lines(n: int = 120, seed: int = 0) -> list[str]:
+    """Lines of 12 sessions, one a minute, with a time."""
+    rng = np.random.default_rng(seed)
+    texts = ["INFO opened file {}", "INFO read {} bytes", "WARN retry after {} ms"]
+    return [
+        f"2024-01-01T{i // 60:02d}:{i % 60:02d}:00 {texts[rng.choice(3, p=[0.4, 0.5, 0.1])].format(rng.integers(99))} "
+        f"session=s{rng.integers(12)}"
+        for i in range(n)
+    ]
 
 
 def series(n: int = 240, n_series: int = 1, seed: int = 0) -> Floats:

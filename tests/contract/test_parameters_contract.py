@@ -16,23 +16,28 @@ from contract.subjects import (
     ESTIMATORS,
     FLEET_STREAMS,
     GUARDS,
+    LOG_DETECTORS,
     PUBLIC,
     ROW_SELECTORS,
+    ROWS_IN_ORDER,
     SERIES_CLEANERS,
     SERIES_DETECTORS,
     SERIES_PRUNERS,
     STREAMS,
     TABLE_DETECTORS,
     TABLE_SELECTORS,
+    WORD_SELECTORS,
     build,
+    log_lines,
     series,
     table,
+    word_counts,
 )
 from detectors.exceptions import InvalidParameterError
 
 CLASSES = sorted(set(ESTIMATORS) | STREAMS | FLEET_STREAMS | GUARDS)
 OPTIONS = options()
-TABLES = TABLE_DETECTORS | TABLE_SELECTORS | ROW_SELECTORS
+TABLES = TABLE_DETECTORS | TABLE_SELECTORS | ROW_SELECTORS | ROWS_IN_ORDER
 SERIES = SERIES_PRUNERS | SERIES_CLEANERS | SERIES_DETECTORS
 CASES = [(c, p, v) for c in CLASSES for p, values in OPTIONS.get(c, {}).items() for v in values]
 BESIDE = {  # values that make sense beside another one only
@@ -49,6 +54,10 @@ def frame(n: int = 120) -> pd.DataFrame:
 def learn(name: str, learner: Any) -> Any:
     if name in TABLES:
         return learner.fit(table(120))
+    if name in WORD_SELECTORS:
+        return learner.fit(word_counts())
+    if name in LOG_DETECTORS:
+        return learner.fit(log_lines())
     if name == "StreamMonitor":
         return learner.prime(frame())
     if name in FLEET_STREAMS:
@@ -57,6 +66,8 @@ def learn(name: str, learner: Any) -> Any:
         return PUBLIC["FeaturePruner"](guard=learner, random_state=0).fit(table(120))
     if name == "OnlineDecomposer":
         return learner.update_many(series(120))
+    if getattr(learner, "contamination", None) == "labels":
+        return learner.fit(series(120), np.repeat([1, -1, 0], [60, 1, 59]))
     if getattr(learner, "time_column", None) == "when":
         return learner.fit(frame().reset_index(names="when"))
     return learner.fit(series(120))

@@ -43,6 +43,10 @@ _SOLVER = (
 EXPECTED: dict[str, dict[str, str]] = {
     "PrunedDetector": _WEIGHTED,
     "PrunedIsolationForest": _WEIGHTED,
+    "PrunedPredictor": {
+        "check_methods_sample_order_invariance": _ORDER,
+        "check_methods_subset_invariance": _ORDER,
+    },
     "PrunedOneClassSVM": {"check_sample_weight_equivalence_on_dense_data": _SOLVER},
     "SeriesCleaner": _TIMED,
     "SeriesDetector": {**_TIMED, "check_outliers_train": _QUIET, "check_outliers_fit_predict": _QUIET},
@@ -87,5 +91,5 @@ def test_scikit_learn_checks_of_pruners_that_remove_without_evidence(name: str, 
 
 def test_expected_failures_have_reasons() -> None:
     for name, reasons in EXPECTED.items():
-        assert name in TABLE_DETECTORS | {"SeriesCleaner", "SeriesDetector"}
+        assert name in TABLE_DETECTORS | {"PrunedPredictor", "SeriesCleaner", "SeriesDetector"}
         assert all(len(reason.split()) > 8 for reason in reasons.values())

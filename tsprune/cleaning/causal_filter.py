@@ -7,11 +7,13 @@ too far off is replaced by the prediction; a run of them on one side that lasts 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.cleaning.column import Change, ColumnCleaning, clean_column, runs
+from tsprune.cleaning.change import Change, ColumnCleaning, runs
+from tsprune.cleaning.column import clean_column
 from tsprune.cleaning.model import SeriesModel, fit_model, seasonal_scale
 
 __all__ = ["CausalFilter", "clean_causally"]
@@ -23,6 +25,10 @@ _MATERIAL = 2.5
 _HISTORY = 20  # cycles a fit looks back
 _LEAST_HISTORY = 400  # rows
 _AUTO_WARM_UP = 200  # rows in which periods are looked for
+_CALIBRATION = 200  # rows whose predictions calibrate the spread of the next one
+_PRIOR = 4.0  # rows: predictions whose spread is what the model says, before there are others
+_CLIP = 3.0  # standard deviations: what is farther off does not widen the spread any more
+_HELD_OUT = 0.25  # of the warm-up, predicted before there are rows to be judged
 
 
 @dataclass
@@ -49,6 +55,7 @@ class CausalFilter:
     _start: int = 0
     _least: float = 0.0
     _run: int = 0
+    _errors_of_predictions: list[float] = field(default_factory=list)  # squares, in units of the model's spread
     _raw: list[float] = field(default_factory=list)
 
     @property
@@ -68,12 +75,16 @@ class CausalFilter:
         self._raw = list(self.cleaned)
         self.flags, self.statistics, self.errors = [False] * len(cleaned), [np.nan] * len(cleaned), [0.0] * len(cleaned)
         if len(self.cleaned) >= self.warm_up:
+            self._calibrate(np.array(self.cleaned[-max(_LEAST_HISTORY, _HISTORY * self._longest) :]))
             self._fit()
 
-    def extend(self, x: Floats) -> None:
-        """Judge the rows of `x` (n_new,), one after the other."""
-        for value in x:
-            self._one(float(value))
+    def extend(self, x: Floats, protected: NDArray[np.bool_] | None = None) -> None:
+        """Judge the rows of `x` (n_new,), one after the other; those `protected` (n_new,) keep their values."""
+        kept = np.zeros(x.size, bool) if protected is None else protected
+        for value, is_kept in zip(x.tolist(), kept.tolist(), strict=True):
+            self._one(value)
+            if is_kept and not np.isnan(value):  # what was expected is what the future learns from
+                self.output[-1], self.flags[-1], self.errors[-1], self.statistics[-1] = value, False, 0.0, np.nan
 
     def _one(self, value: float) -> None:
         """Judge one row and remember it."""
@@ -90,6 +101,7 @@ class CausalFilter:
             self._remember(value, believed, impossible, np.nan, 0.0)
             return
         expected, spread = self._predict()
+        nominal, spread = spread, spread * self._widening()
         z = (value - expected) / spread
         odd = bool(abs(z) > _THRESHOLD and abs(value - expected) >= self._least)
         if np.isnan(value) or impossible or odd:
@@ -110,11 +122,32 @@ class CausalFilter:
             )
             return
         self._run = 0
+        self._learn((value - expected) / nominal)
         self._remember(value, value, False, z, 0.0)
 
     @property
     def _bounded(self) -> bool:
         return self.lower is not None or self.upper is not None
+
+    def _widening(self) -> float:
+        """How much wider predictions spread than the model says, which was fitted to few cycles: at least 1."""
+        squares = self._errors_of_predictions
+        n = _PRIOR + len(squares)
+        return float(np.sqrt(max(1.0, (_PRIOR + sum(squares)) / n))) * _threshold_of_student(n) / _THRESHOLD
+
+    def _learn(self, z: float) -> None:
+        """Take in the error of a prediction, in units of the spread that the model says."""
+        self._errors_of_predictions = [*self._errors_of_predictions[1 - _CALIBRATION :], min(z * z, _CLIP**2)]
+
+    def _calibrate(self, past: Floats) -> None:
+        """Predict the last rows of a cleaned past (n,) from the others, to see how far predictions are off."""
+        n_known = past.size - int(_HELD_OUT * past.size)
+        trial = CausalFilter(self.periods, cleaned=past[:n_known].tolist())
+        trial._fit()
+        for value in past[n_known:].tolist() if trial._model is not None else ():
+            expected, spread = trial._predict()
+            self._learn((value - expected) / spread)
+            trial._remember(value, value, False, np.nan, 0.0)
 
     def _remember(self, raw: float, cleaned: float, flag: bool, z: float, error: float) -> None:
         self._raw.append(raw)
@@ -134,6 +167,7 @@ class CausalFilter:
             self.periods = tuple(sorted(find_periods(past, max_periods=2, min_cycles=4).lengths)) if known else ()
         if np.isfinite(past).sum() > 0:
             self.cleaned[:] = clean_column(past, self.periods, "report", self.lower, self.upper).values.tolist()
+        self._calibrate(np.array(self.cleaned))
         self._fit()
 
     def _refit_after_shift(self) -> None:
@@ -180,6 +214,14 @@ class CausalFilter:
         if period:
             place = model.scale.size - period + (len(self.cleaned) - self._start) % period
         return a + model.mean + self._season(0), float(model.scale[place])
+
+
+@lru_cache(maxsize=2 * _CALIBRATION)
+def _threshold_of_student(n: float) -> float:
+    """Return what a normal deviate of the threshold is for a spread that was estimated from `n` values."""
+    from scipy.stats import norm, t
+
+    return float(t.isf(norm.sf(_THRESHOLD), n))
 
 
 def clean_causally(x: Floats, state: CausalFilter) -> ColumnCleaning:

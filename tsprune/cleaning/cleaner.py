@@ -6,6 +6,9 @@ shifts are moved back. Every change carries its evidence, and the gates say when
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FunctionType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,27 +18,13 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from detectors.parameters import (
-    Rules,
-    boolean,
-    check_parameters,
-    choice,
-    either,
-    instance_of,
-    integer,
-    nothing,
-    real,
-    sequence_of,
-)
+from detectors.parameters import Rules, boolean, choice, either, instance_of, integer, nothing, real, sequence_of
 from detectors.report import PruningReport
-from tsprune.cleaning.causal_filter import CausalFilter, clean_causally
-from tsprune.cleaning.column import ColumnCleaning, clean_column
-from tsprune.cleaning.duplicate_times import settle_stamps, with_remedy
-from tsprune.cleaning.findings import list_changes, write_report
-from tsprune.exceptions import InvalidParameterError, TimeIndexError
+from tsprune.cleaning.causal_filter import clean_causally
+from tsprune.cleaning.judging import JudgingEstimator
+from tsprune.cleaning.nightly import NightlyUpdates
 from tsprune.series.containers import for_output, give_back
-from tsprune.series.estimator import SeriesEstimator
-from tsprune.series.series_input import Floats, Integers, SeriesInput
+from tsprune.series.series_input import Integers
 from tsprune.series.time_grid import on_grid
 from tsprune.series.validation import read_series
 
@@ -49,7 +38,7 @@ def _is_causal(cleaner: SeriesCleaner) -> bool:
     return bool(cleaner.causal)
 
 
-class SeriesCleaner(TransformerMixin, SeriesEstimator):
+class SeriesCleaner(NightlyUpdates, TransformerMixin, JudgingEstimator):
     """Repair gaps, spikes, bursts, flat lines and temporary level shifts; abstain without evidence.
 
     A robust seasonal adjustment and a robust autoregression say what each point should be, given all the others. A
@@ -73,18 +62,26 @@ class SeriesCleaner(TransformerMixin, SeriesEstimator):
         Column of a frame that holds the times; it goes through `transform` unchanged.
     causal : bool, default=False
         Judge every point by the past only (`partial_fit` then adds points, and judges them as `fit` would have done).
-        The first four cycles, at least 30 rows, are believed; with ``period="auto"``
-        the first 200, in which the periods are looked for.
+        The first four cycles, at least 30 rows, are a warm-up and left unchanged; with ``period="auto"``
+        the first 200, in which the periods are looked for. Take it where a value must be final when it arrives; for a
+        job that runs every night, `update` keeps settled decisions and judges better, as it knows both sides.
+    holidays : str, path, mapping, Series, DataFrame or calendar of the package `holidays`, optional
+        Days whose rows are neither changed nor learnt from: an iCalendar file (``.ics``), a country or a part of one
+        (``"DE"``, ``"US-CA"``: its public holidays and the days beside them, with ``pip install tsprune[holidays]``),
+        or dates with names. In steps longer than a day, the rows less than a step away.
+    protect : sequence of times or of pairs of times, or callable, optional
+        Further rows that are neither changed nor learnt from: times (a date is its whole day), spans from the first to
+        the last of a pair, or a function that gets the times and returns one Boolean a row.
 
     Attributes
     ----------
     mask_ : Boolean ndarray of shape (n_timepoints,) or (n_timepoints, n_series)
         True = observed and judged not to be trusted.
     changes_ : DataFrame
-        One row a changed point: ``time, column, old, new, std, reason, statistic, threshold``; `std` is the standard
-        error of `new`.
+        One row a changed point: ``time, column, old, new, std, reason, statistic, threshold, since``; `std` is the
+        standard error of `new`, `since` the last time that was known when the decision was made.
     report_ : PruningReport
-        One record a finding; `guards` say why the cleaner held back.
+        One record a finding and a known event; `guards` say why the cleaner held back.
     periods_ : list of tuple of int
         Season lengths used, a tuple a column.
     n_features_in_ : int
@@ -122,6 +119,8 @@ class SeriesCleaner(TransformerMixin, SeriesEstimator):
         "duplicates": choice("error", "mean", "first", "last"),
         "causal": boolean(),
         "time_column": either(nothing(), instance_of(str)),
+        "holidays": either(nothing(), instance_of(str, Path, Mapping, pd.Series, pd.DataFrame)),
+        "protect": either(nothing(), instance_of(Sequence, np.ndarray, pd.Index, pd.Series, FunctionType)),
     }
     _largest: ClassVar[float] = _LARGEST
 
@@ -139,6 +138,8 @@ class SeriesCleaner(TransformerMixin, SeriesEstimator):
         duplicates: str = "error",
         causal: bool = False,
         time_column: str | None = None,
+        holidays: Any = None,
+        protect: Any = None,
     ) -> None:
         self.period = period
         self.level_shift = level_shift
@@ -147,6 +148,8 @@ class SeriesCleaner(TransformerMixin, SeriesEstimator):
         self.duplicates = duplicates
         self.causal = causal
         self.time_column = time_column
+        self.holidays = holidays
+        self.protect = protect
 
     def fit(self, X: Any, y: Any = None, *, time: Any = None) -> Self:
         """Judge every point of `X`.
@@ -174,16 +177,8 @@ class SeriesCleaner(TransformerMixin, SeriesEstimator):
         _, series, spread, stamps = self._read_settled(X, time, reset=True)
         self._begin(series, y, self.period)
         self.series_names_ = list(series.names)
-        self._results: list[ColumnCleaning] = []
-        self._filters: list[CausalFilter] = []
-        for x in self._columns():
-            if self.causal:
-                self._filters.append(CausalFilter(self._told_periods(), self.lower, self.upper))
-                self._filters[-1].extend(x)
-                self._results.append(clean_causally(x, self._filters[-1]))
-            else:
-                told = self._told_periods()
-                self._results.append(clean_column(x, told, self.level_shift, self.lower, self.upper))
+        self._results, self._since = [], []
+        self._judge([()] * series.n_series, [0] * series.n_series)
         self._publish(X if spread is not None else None, spread, stamps)
         return self
 
@@ -215,11 +210,10 @@ class SeriesCleaner(TransformerMixin, SeriesEstimator):
         if not hasattr(self, "report_"):
             return self.fit(X, time=time)
         series = self._read(X, time, reset=False)
-        rows, end = self._follow(series)
-        ahead = rows >= end
+        _, end = self._follow(series)
+        kept = self._protected(0, int(self._rows.max()) + 1)
         for k, whole in enumerate(self._columns()):
-            if ahead.any():
-                self._filters[k].extend(whole[end:])
+            self._filters[k].extend(whole[end:], kept[end:])
             self._results[k] = clean_causally(whole, self._filters[k])
         self._publish(None, None, [])
         return self
@@ -306,61 +300,6 @@ class SeriesCleaner(TransformerMixin, SeriesEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    # ------------------------------------------------------------------------------------------------- private
-
-    def _check(self) -> None:
-        """Raise unless the parameters are right, each and together."""
-        check_parameters(self, self._parameters)
-        if self.lower is not None and self.upper is not None and not self.lower < self.upper:
-            raise InvalidParameterError(
-                f"lower of SeriesCleaner must be below upper, got lower={self.lower} and upper={self.upper}; swap them."
-            )
-
-    def _told_periods(self) -> tuple[int, ...] | None:
-        """The periods the user told, or None to find them."""
-        if isinstance(self.period, str):
-            return None
-        if self.period is None:
-            return ()
-        return tuple(int(p) for p in np.atleast_1d(self.period))
-
-    def _read_settled(
-        self, X: Any, time: Any, *, reset: bool
-    ) -> tuple[Any, SeriesInput, Integers | None, list[tuple[int, str]]]:
-        """Return `X` settled, the series read from it, the settled row of every given row, and what was wrong where."""
-        column = self._time_column_in(X, required=reset)
-        settled, spread, stamps = (X, None, []) if time is not None or column else settle_stamps(X, self.duplicates)
-        try:
-            return settled, self._read(settled, time, reset=reset), spread, stamps
-        except TimeIndexError as error:
-            raise with_remedy(error, X, time) from error
-
-    def _columns(self) -> list[Floats]:
-        """The fitted columns on the grid, each (n_positions,)."""
-        table = on_grid(self._seen.values, self._rows, int(self._rows.max()) + 1)
-        return [np.ascontiguousarray(column) for column in table.T]
-
-    def _publish(self, given: Any, spread: Integers | None, stamps: list[tuple[int, str]]) -> None:
-        """Write the fitted attributes; `spread` maps given rows to settled ones."""
-        self.periods_ = [result.periods for result in self._results]
-        mask = np.column_stack([result.mask[self._rows] for result in self._results])
-        mask = mask if spread is None else mask[spread]
-        self.mask_ = mask[:, 0] if self._seen.n_dims == 1 else mask
-        self.changes_ = list_changes(self._seen, self._rows, self._results)
-        self.report_ = write_report(self._seen, self._rows, self._results, given, stamps)
-
-    def _continue(self, k: int, x: Floats) -> Floats:
-        """Clean the rows `x` (n_new,) that follow the fitted ones of column `k`, by the past."""
-        if self.causal:
-            again = CausalFilter(self._told_periods(), self.lower, self.upper)
-            again.extend(self._columns()[k])
-        else:
-            again = CausalFilter(self._results[k].periods, self.lower, self.upper)
-            again.seed(self._results[k].values)
-        n = len(again.output)
-        again.extend(x)
-        return np.array(again.output[n:])
 
 
 def _is_first(rows: Integers) -> NDArray[np.bool_]:

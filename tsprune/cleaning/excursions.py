@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.cleaning.change import Change, rows_of
+from tsprune.cleaning.judgement import LEVEL_SHIFT, Column, Findings
 from tsprune.cleaning.kernels.excursions import bridge_roughness, reach_above, running_mean, running_quantile
 from tsprune.cleaning.kernels.running_median import running_median
 from tsprune.cleaning.kernels.seasonal_smoothing import phase_medians
+from tsprune.cleaning.model import fit_model, total_season
 
-__all__ = ["Excursion", "find_erratic_stretches", "find_level_excursions"]
+__all__ = ["Excursion", "find_erratic_stretches", "find_level_excursions", "judge_excursions"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -55,6 +58,44 @@ class Excursion:
     stop: int
     statistic: float
     threshold: float
+
+
+def judge_excursions(column: Column) -> Findings:
+    """Find erratic stretches and level excursions; level shifts that are still wild inside are taken back."""
+    if column.model is None or not column.periods:
+        return Findings()
+    season = total_season(column.model.seasonal)
+    blocks = [change for change in column.changes if change.reason == LEVEL_SHIFT]
+    erratic, away, said = _find_excursions(column, blocks, season)
+    wild = [b for b in blocks if any(e.start < b.stop and b.start < e.stop for e in erratic + away)]
+    if wild:  # moved back, the block is still out of all proportion inside: no level explains it
+        blocks = [block for block in blocks if block not in wild]
+        erratic, away, said = _find_excursions(column, blocks, season)
+    moved = column.level_shift == "repair"
+    changes = [Change(e.start, e.stop, "erratic stretch", e.statistic, e.threshold) for e in erratic]
+    changes += [Change(e.start, e.stop, "level excursion", e.statistic, e.threshold, repaired=moved) for e in away]
+    if not changes:
+        return Findings(withdrawn=wild, guards=said)
+    wrong = column.wrong | rows_of([c for c in changes if c.repaired], column.x.size)
+    model = fit_model(_without(column.x, blocks), wrong | column.protected, column.periods)
+    return Findings(changes, wild, said, model)
+
+
+def _without(x: Floats, blocks: list[Change]) -> Floats:
+    """`x` (n_timepoints,) less the level shifts."""
+    rest = x.copy()
+    for block in blocks:
+        rest[block.start : block.stop] -= block.size
+    return rest
+
+
+def _find_excursions(
+    column: Column, blocks: list[Change], season: Floats
+) -> tuple[list[Excursion], list[Excursion], list[str]]:
+    """Erratic stretches and level excursions of a column less the blocks, and why some were left."""
+    rest, bad = _without(column.x, blocks), column.wrong | column.protected
+    erratic, said = find_erratic_stretches(rest, bad, column.periods)
+    return erratic, find_level_excursions(rest, bad, season, column.main_period), said
 
 
 def find_erratic_stretches(x: Floats, bad: Mask, periods: tuple[int, ...]) -> tuple[list[Excursion], list[str]]:

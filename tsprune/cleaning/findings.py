@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detectors.report import PruningRecord, PruningReport
-from tsprune.cleaning.column import LASTING, Change, ColumnCleaning
+from tsprune.cleaning.change import LASTING, Change, ColumnCleaning
+from tsprune.cleaning.known_events import KnownEvent
 from tsprune.series.validation import SeriesInput
 
 __all__ = ["list_changes", "write_report"]
@@ -19,10 +20,13 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def list_changes(series: SeriesInput, rows: Integers, results: Sequence[ColumnCleaning]) -> pd.DataFrame:
+def list_changes(
+    series: SeriesInput, rows: Integers, results: Sequence[ColumnCleaning], since: Sequence[Integers]
+) -> pd.DataFrame:
     """Return one row a changed point; `rows` (n_timepoints,) are the rows of `series` on the grid of the results.
 
-    A point that several findings cover is listed with the first of them.
+    `since` has an array a column: the last row (n_positions,) that was known when the decision was made. A point that
+    several findings cover is listed with the first of them.
     """
     place = np.full(int(rows[-1]) + 1, -1)
     place[rows] = np.arange(rows.size)
@@ -49,6 +53,8 @@ def list_changes(series: SeriesInput, rows: Integers, results: Sequence[ColumnCl
         return np.concatenate([np.zeros(0), *picked])
 
     columns = spread([k for k, *_ in parts], "int64")
+    decided = [since[k][positions] for k, positions, _, _ in parts]
+    last = np.concatenate([np.zeros(0, np.int64), *decided])
     values = {
         "time": series.time_index().take(where),
         "column": np.array(series.names, dtype=object)[columns],
@@ -58,20 +64,35 @@ def list_changes(series: SeriesInput, rows: Integers, results: Sequence[ColumnCl
         "reason": spread([change.reason for *_, change in parts], "object"),
         "statistic": spread([change.statistic for *_, change in parts], "float64"),
         "threshold": spread([change.threshold for *_, change in parts], "float64"),
+        "since": series.time_index().take(np.maximum(place, 0)[last]),
     }
     return pd.DataFrame(values)
 
 
 def write_report(
-    series: SeriesInput, rows: Integers, results: Sequence[ColumnCleaning], given: Any, stamps: list[tuple[int, str]]
+    series: SeriesInput,
+    rows: Integers,
+    results: Sequence[ColumnCleaning],
+    given: Any,
+    stamps: list[tuple[int, str]],
+    events: Sequence[KnownEvent] = (),
 ) -> PruningReport:
-    """Return one record a finding, and what the gates said; `stamps` are rows of `given` whose stamps were settled."""
+    """Return one record a finding, and what the gates said; `stamps` are rows of `given` whose stamps were settled.
+
+    Known `events` have a record each: their rows are kept.
+    """
     records = [
         PruningRecord(str(given.index[row]), kind, False, f"row {row} of the input: {kind}, settled before cleaning")
         for row, kind in stamps
     ]
     guards: list[str] = []
     times = series.time_index()
+    for event in events:
+        begin, end = (int(place) for place in np.searchsorted(rows, (event.start, event.stop)))
+        if begin < end:
+            item = str(times[begin]) if end - begin == 1 else f"{times[begin]} to {times[end - 1]}"
+            what = f"{end - begin} point{'s' if end - begin > 1 else ''}: {event.name}; kept, and not learnt from"
+            records.append(PruningRecord(item, "known event", True, what))
     for name, result in zip(series.names, results, strict=True):
         prefix = "" if series.n_series == 1 else f"{name}: "
         for change in result.changes:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.cleaning.change import LASTING, Change
 from tsprune.cleaning.imputation import interpolate_rows
+from tsprune.cleaning.judgement import Column, Findings
 from tsprune.cleaning.kernels.level_blocks import level_pairs, refine_level
 from tsprune.cleaning.kernels.patches import innovations, search_patches, step_evidence
 from tsprune.cleaning.kernels.running_median import running_median
 from tsprune.cleaning.model import SeriesModel, fit_model, total_season
 
-__all__ = ["LevelBlock", "find_lasting_shifts", "find_level_blocks"]
+__all__ = ["LevelBlock", "find_lasting_shifts", "find_level_blocks", "judge_lasting_shifts"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -169,6 +171,14 @@ def _surprise(steps: Floats) -> Floats:
 def _price(n: int, lengths: int) -> float:
     """Nats for a start, a length and a size: log of the choices, and half a log of the rows (BIC) for the size."""
     return float(1.5 * np.log(n) + np.log(max(lengths, 2)))
+
+
+def judge_lasting_shifts(column: Column) -> Findings:
+    """Tell of the steps after which the level stays another; they are the series' own, and kept."""
+    if column.model is None:
+        return Findings()
+    found = find_lasting_shifts(column.model, column.trusted, column.main_period)
+    return Findings([Change(s.start, s.stop, LASTING, s.statistic, s.threshold, s.size, repaired=False) for s in found])
 
 
 def find_lasting_shifts(model: SeriesModel, trusted: Mask, period: int) -> list[LevelBlock]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tsprune.cleaning.change import Change
+from tsprune.cleaning.clocks import Clock
 from tsprune.cleaning.imputation import interpolate_rows
+from tsprune.cleaning.judgement import LEVEL_SHIFT, Column, Findings
 from tsprune.cleaning.kernels.patches import innovations, search_patches
 from tsprune.cleaning.level_blocks import LevelBlock, find_level_blocks
 from tsprune.cleaning.model import SeriesModel, fit_model, seasonal_scale, total_season
+from tsprune.cleaning.nature import is_beyond_nature, nature_of
+from tsprune.cleaning.recurrence import departures, recurring
 
-__all__ = ["Patch", "find_patches"]
+__all__ = ["Patch", "find_patches", "judge_patches"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -34,7 +40,11 @@ _FAR_ABOVE_END = 3.0  # the same where spikes are few
 _FEW = 0.02  # share of points
 _LAST = 3  # rows a forecaster hangs on most
 _FDR = 0.1
-_MOST = 0.1  # share of points; a series with more "outliers" has another distribution, not outliers
+_FEWEST = 15  # usable points
+_INTERMITTENT = 0.3  # share of zeros in a series of counts with pauses
+_MOST = 0.1  # share of points that may be changed: a fault is the exception
+_MOST_LEVELS = 0.2  # share of points: a longer block is another regime, not a fault
+_RULE = 0.2  # share of points; a series with more "outliers" has another distribution, not outliers
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,29 @@ class Patch:
         return "spike" if self.stop - self.start <= 2 else "burst"
 
 
+def judge_patches(column: Column) -> Findings:
+    """Find spikes, bursts and temporary level shifts, unless the series has too few points or is mostly zeros."""
+    usable = int(column.trusted.sum())
+    if not column.is_modelled:
+        few = f"{usable} usable values are fewer than 15: no value is judged an outlier"
+        return Findings(guards=[few] if usable < _FEWEST else [])
+    if _is_intermittent(column.x[column.trusted]):
+        return Findings(guards=["intermittent demand (mostly zeros): no value is judged an outlier"])
+    bad = column.wrong | column.protected
+    patches, blocks, model, said = find_patches(column.x, bad, column.periods, column.clocks)
+    moved = column.level_shift != "report"
+    changes = [Change(p.start, p.stop, p.kind, p.statistic, p.threshold, p.size) for p in patches]
+    changes += [Change(b.start, b.stop, LEVEL_SHIFT, b.statistic, b.threshold, b.size, moved) for b in blocks]
+    return Findings(changes, guards=said, model=model)
+
+
+def _is_intermittent(seen: Floats) -> bool:
+    """True for counts with pauses: no value below zero, and zero by far the commonest."""
+    return bool(seen.size and seen.min() >= 0.0 and np.mean(seen == 0.0) > _INTERMITTENT)
+
+
 def find_patches(
-    x: Floats, bad: Mask, periods: tuple[int, ...]
+    x: Floats, bad: Mask, periods: tuple[int, ...], clocks: Sequence[Clock] = ()
 ) -> tuple[list[Patch], list[LevelBlock], SeriesModel, list[str]]:
     """Return the patches and level blocks of `x` (n_timepoints,), the model fitted without them, and what gates said.
 
@@ -67,11 +98,15 @@ def find_patches(
     least_of_all = _NOTHING * float(np.nanstd(np.clip(work, *np.nanquantile(work, (0.05, 0.95)))))
     least = max(_FIRST_MATERIAL * seasonal_scale(work, period, robust=True), least_of_all)
     model = fit_model(work, np.zeros(x.size, bool), periods)
+    nature = nature_of(work, model)
+    around = departures(work, model, periods)
     blocks: list[LevelBlock] = []
     said: list[str] = []
+    told: list[str] = []
     patches: list[Patch] = []
     for turn in range(_ROUNDS + 1):
-        patches, said = _search(model, missing, longest, least)
+        patches, said = _search(model, missing, longest, least, clocks, around)
+        patches = [patch for patch in patches if is_beyond_nature(work, patch, nature)]
         out, spikes = np.zeros(x.size, bool), np.zeros(x.size, bool)
         for patch in patches:
             out[patch.start : patch.stop] = True
@@ -81,14 +116,39 @@ def find_patches(
         least = max(least, least_of_all)
         if turn == _ROUNDS - 1:
             blocks, model = find_level_blocks(work, out, spikes, model, periods, longest, least)
+            blocks, told = _unusual_blocks(work, blocks, patches, clocks, model, periods)
             if not blocks:
                 break
             for block in blocks:
                 work[block.start : block.stop] -= block.size
+    said = [*said, *told]
     kept = _sure_beside_the_end(patches, model, missing)
     if len(kept) < len(patches):
         said = [*said, "the series ends in large steps that are left alone: only far larger spikes are changed"]
     return kept, blocks, model, said
+
+
+def _unusual_blocks(
+    x: Floats,
+    blocks: list[LevelBlock],
+    patches: list[Patch],
+    clocks: Sequence[Clock],
+    model: SeriesModel,
+    periods: tuple[int, ...],
+) -> tuple[list[LevelBlock], list[str]]:
+    """The level blocks that do not recur and are, together, no more than a fifth of the points, and what is said."""
+    missing = np.isnan(x)
+    around = departures(x, model, periods, max((block.stop - block.start for block in blocks), default=0))
+    habit = recurring([*blocks, *patches], clocks, ~missing, around)[: len(blocks)]
+    room, kept = int(_MOST_LEVELS * missing.size), []
+    for block, is_habit in sorted(zip(blocks, habit, strict=True), key=lambda pair: -abs(pair[0].statistic)):
+        if not is_habit and block.stop - block.start <= room:
+            room -= block.stop - block.start
+            kept.append(block)
+    if len(kept) == len(blocks):
+        return blocks, []
+    left = len(blocks) - len(kept)
+    return kept, [f"{left} temporary levels are left alone: they recur, or are more than a fifth of the points"]
 
 
 def _sure_beside_the_end(patches: list[Patch], model: SeriesModel, missing: Mask) -> list[Patch]:
@@ -118,7 +178,9 @@ def _filled(model: SeriesModel, out: Mask) -> Floats:
     return np.asarray(a + total_season(model.seasonal) + model.mean)
 
 
-def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tuple[list[Patch], list[str]]:
+def _search(
+    model: SeriesModel, missing: Mask, longest: int, least: float, clocks: Sequence[Clock], around: Floats
+) -> tuple[list[Patch], list[str]]:
     """One search through the adjusted series: patches past all gates, and what the gates said."""
     n = missing.size
     starts, stops, sizes, zs, rest = search_patches(
@@ -145,7 +207,11 @@ def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tu
         for a, b, s, z, kept in sorted(zip(starts, stops, sizes, zs, likely & returning, strict=True))
         if kept
     ]
+    habit = recurring(patches, clocks, ~missing, around)
+    patches = [patch for patch, is_habit in zip(patches, habit, strict=True) if not is_habit]
     patches, said = _within_limit(patches, n)
+    if habit.any():
+        said.append(f"{int(habit.sum())} candidates are left alone: they recur with the season or the calendar")
     if by_chance:
         said.append(f"{by_chance} candidates are left alone: large changes of both signs are common in this series")
     if not returning.all():
@@ -154,18 +220,20 @@ def _search(model: SeriesModel, missing: Mask, longest: int, least: float) -> tu
 
 
 def _within_limit(patches: list[Patch], n: int) -> tuple[list[Patch], list[str]]:
-    """The largest patches that fit into the share of points a cleaner may call wrong, and what the gate says."""
-    room, kept = int(_MOST * n), []
+    """The patches that fit into the share of points a cleaner may call wrong, none where they are the rule, and why."""
+    rows = sum(patch.stop - patch.start for patch in patches)
+    if rows <= _MOST * n:
+        return patches, []
+    is_rule = rows > _RULE * n
+    room, kept = 0 if is_rule else int(_MOST * n), []
     for patch in sorted(patches, key=lambda p: -abs(p.size)):
         room -= patch.stop - patch.start
         if room < 0:
             break
         kept.append(patch)
-    if len(kept) == len(patches):
-        return patches, []
     said = (
-        f"{len(patches)} spikes and bursts would be more than {_MOST:.0%} of the points, which is no longer the "
-        f"exception: only the {len(kept)} largest are changed"
+        f"{len(patches)} spikes and bursts would be {rows / n:.0%} of the points, more than {_MOST:.0%}, which is no "
+        f"longer the exception: {f'only the {len(kept)} largest are' if kept else 'none is'} changed"
     )
     return sorted(kept, key=lambda p: p.start), [said]
 

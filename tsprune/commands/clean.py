@@ -37,6 +37,7 @@ from tsprune.commands.options import (
 from tsprune.commands.series_file import read_series_file
 from tsprune.reporting.page import Page
 from tsprune.reporting.svg import Line, Marks, line_chart
+from tsprune.reporting.words import cleaning_verdict, repaired, sentence_of_change
 
 __all__ = ["add_cleaning", "clean"]
 
@@ -117,7 +118,7 @@ def _print(summary: list[dict[str, Any]], changes: pd.DataFrame) -> None:
             "series": row["series"],
             "changed": row["changed"],
             "periods": ", ".join(map(str, row["periods"])) or "none",
-            "reasons": ", ".join(f"{k} {v}" for k, v in row["reasons"].items()) or "nothing to repair",
+            "what was done": ", ".join(repaired(row["reasons"])) or "nothing to repair",
         }
         for row in summary
     ]
@@ -132,16 +133,22 @@ def _print(summary: list[dict[str, Any]], changes: pd.DataFrame) -> None:
 
 
 def add_cleaning(page: Page, name: str, old: pd.Series, new: Any, cleaner: Any) -> None:
-    """Add a chart of old and new with every change marked, and the list of changes, to a page."""
-    page.section(name)
-    before = old.to_numpy(dtype=np.float64)
-    values = np.asarray(new, dtype=np.float64)
-    rows = np.flatnonzero(np.asarray(cleaner.mask_).reshape(-1) | (np.isnan(before) & np.isfinite(values)))
-    texts = [f"{old.index[row]}: {before[row]:.4g} to {new[row]:.4g}" for row in rows.tolist()]
-    marks = [Marks("changed", rows, values[rows], texts=texts)]
-    page.chart(
-        line_chart([Line("new", new, "#22577a"), Line("old", before, "#adb5bd")], old.index, title=name, marks=marks)
-    )
+    """Add the verdict, a chart of old and new in which every change leads to its row, and the list of changes."""
+    changes = cleaner.changes_
+    reasons = changes["reason"].value_counts().to_dict()
+    page.section(name).verdict(cleaning_verdict(name, len(old), reasons, cleaner.report_.guards))
+    before, values = old.to_numpy(dtype=np.float64), np.asarray(new, dtype=np.float64)
+    ids = f"change-{len(page)}"
+    marks = []
+    if len(changes):
+        place = old.index.get_indexer(pd.Index(changes["time"]))
+        texts = [sentence_of_change(change) for change in changes.itertuples()]
+        targets = [f"{ids}-{k}" for k in range(len(changes))]
+        marks = [Marks("changed", place, values[place], texts=texts, targets=targets)]
+    lines = [Line("as it came", before, "var(--grey)"), Line("cleaned", values, "var(--blue)")]
+    page.chart(line_chart(lines, old.index, title=name, marks=marks))
+    if len(changes):
+        page.table(changes, ids=ids)
+    page.fold("Evidence and guards")
     page.report(cleaner.report_)
-    if len(cleaner.changes_):
-        page.table(cleaner.changes_)
+    page.unfold()

@@ -134,6 +134,6 @@ def add_detection(
         marks = [Marks("anomaly", rows, values[rows], texts=texts)]
         page.chart(line_chart([Line(str(name), values)], frame.index, title=str(name), marks=marks))
     page.chart(
-        line_chart([Line("", scores, "#6d597a")], frame.index, title="score (lower = more abnormal)", height=120)
+        line_chart([Line("", scores, "var(--violet)")], frame.index, title="score (lower = more abnormal)", height=120)
     )
     page.table(pd.DataFrame(found))

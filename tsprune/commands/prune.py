@@ -34,6 +34,7 @@ from tsprune.commands.series_file import column_numbers
 from tsprune.commands.time_columns import find_time_column, is_row_counter
 from tsprune.exceptions import PruningError
 from tsprune.reporting.page import Page
+from tsprune.reporting.words import pruning_verdict
 
 __all__ = ["prune"]
 
@@ -91,6 +92,11 @@ def prune(
     removed = frame[~frame["kept"]]
     if report is not None:
         page = Page(f"Pruning of {path.name}", lead=f"{len(numbers)} rows, {numbers.shape[1]} columns")
+        page.verdict(
+            pruning_verdict(
+                numbers.shape[1], dict(zip(removed["item"], removed["kind"], strict=True)), decisions.guards
+            )
+        )
         page.section("Decisions").report(decisions)
         if not_judged:
             page.section("Not judged, carried along").table(

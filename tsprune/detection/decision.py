@@ -36,7 +36,7 @@ _LIMIT_ROOT = 0.01
 _OWN_BLOCK = 4  # rows: with spikes in a twentieth of the rows most blocks are still ordinary
 _OWN_SHIFT = 3.0  # units; beyond it distances count by their logarithm
 _OWN_MOST = 0.1  # of the rows; more are no exception
-_OWN_FALSE = 0.3  # ordinary rows in 1000 that stand for themselves, next to abnormal ones
+_OWN_FALSE = 0.05  # ordinary rows in 1000 that stand for themselves, next to abnormal ones
 _HOLE = 2  # rows
 
 
@@ -101,7 +101,9 @@ class EpisodeDecision:
         own = unit.of(energy.held_out_[:, 0])
         suspected = OrdinaryTail.fit(_logarithm(own), block=min(_OWN_BLOCK, n)).suspected
         suspected &= suspected.mean() <= _OWN_MOST
-        own_tail = OrdinaryTail.fit(np.where(suspected, np.nan, own))
+        energy = WindowEnergy([levels]).fit(rows.features[~suspected])  # what is abnormal widens no distance
+        unit = ScoreUnit.fit(energy.held_out_[:, 0])
+        own_tail = OrdinaryTail.fit(unit.of(energy.held_out_[:, 0]))
         rest = again(rows, suspected) if suspected.any() else evidence
         tail = OrdinaryTail.fit(rest, reach=min(reach, n // 10))
         rule = _rule(tail, n, levels.size, evidence, choice, labels, rows_per)
@@ -113,7 +115,7 @@ class EpisodeDecision:
         if not hot.any():
             return hot
         near = np.convolve(hot, np.ones(2 * self.reach + 1), mode="full")[self.reach : self.reach + hot.size] > 0.5
-        own = near & (self.unit.of(self.levels.of(rows.features, rows.fitted)[:, 0]) > self.own_bar)
+        own = near & (self.unit.of(self.levels.of(rows.features)[:, 0]) > self.own_bar)
         if not own.any():
             return hot
         rest = again(rows, own)

@@ -52,10 +52,11 @@ _SMALLEST = 1e-300  # magnitude of a series of zeros
 class SeriesDetector(OutlierMixin, SeriesDeciding):
     """Detect anomalies in one series or several that are judged jointly.
 
-    The chain: confirmed seasons are removed; every time point becomes a row of features of several scales (level,
-    local means, edges), centred on it; features are pruned; the detector scores the rows. To its score the energy
-    of the row is added, its Mahalanobis distance from training, which sees broken relations between scales and
-    series. The sum is spread over episodes by centred moving means.
+    The chain: confirmed trends, level shifts and seasons are removed; every time point becomes a row of features of
+    several scales (level, local means, edges), centred on it; features are pruned; the detector scores the rows. To
+    its score the energy of the row is added, its Mahalanobis distance from training, which sees broken relations
+    between scales and series. The sum is spread over episodes by centred moving means for the ranking; `predict`
+    flags the episodes of the sum itself that are beyond its ordinary tail.
 
     Parameters
     ----------
@@ -77,9 +78,10 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         Whether shapes are compared with those of training: the cycle that is wrong while every value is right. They
         count only as far as faults of shape planted into training are found; "auto" joins them to the default
         detector only.
-    contamination : "auto" or float in (0, 0.5], default="auto"
-        Share of abnormal training time points; "auto" alarms where the tail of the training scores (generalised
-        Pareto, fitted to quantiles that a few anomalies cannot move) is passed with probability 0.001.
+    contamination : "auto", float in (0, 0.5], AlarmBudget, FalseAlarmRate or "labels", default="auto"
+        What `predict` flags. "auto": episodes beyond the ordinary tail of training, 0.2 false ones in an ordinary
+        series of that length. A share: so many rows of training, by their scores. `AlarmBudget`: at most so many
+        episodes, the worst. `FalseAlarmRate`: so many false episodes. "labels": what agrees with the `y` of `fit`.
     time_column : str, optional
         Column of a frame that holds the times, instead of an index or `time`.
     random_state : int, RandomState or None, default=None
@@ -92,9 +94,13 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
     shapes_ : ShapePart or None
         Window lengths and weight of the shapes.
     report_ : PruningReport
-        Seasons and features, removed and kept, and which windows find planted faults.
+        Growth, seasons and features, removed and kept, and which windows find planted faults.
     offset_ : float
-        Scores below it are outliers.
+        Minus the evidence from which rows belong to an episode; with a share, the score below which rows are outliers.
+    episodes_ : DataFrame
+        Episodes of training: `start, end, peak, n_rows, p_value, series, cause, expected, lower, upper, found`.
+    threshold_report_ : ThresholdReport
+        How the threshold came about.
     components_ : Components
         What was removed from every series: `growths` (trends, level shifts) and `seasons`.
     seasons_ : SeasonalProfiles
@@ -116,8 +122,9 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
     References
     ----------
     Liu, Ting, Zhou: "Isolation Forest", ICDM 2008. Shyu et al.: "A Novel Anomaly Detection Scheme Based on Principal
-    Component Classifier", ICDM Foundations Workshop 2003. Siffer et al.: "Anomaly Detection in Streams with Extreme
-    Value Theory", KDD 2017, section 3.2 (the threshold). Yeh et al.: "Matrix Profile I", ICDM 2016 (the shapes).
+    Component Classifier", ICDM Foundations Workshop 2003. Coles: "An Introduction to
+    Statistical Modeling of Extreme Values", 2001, chapter 3 (the threshold). Yeh et al.: "Matrix Profile I", ICDM 2016 (the
+    shapes).
 
     Examples
     --------
@@ -129,6 +136,11 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
     >>> detector = SeriesDetector(random_state=0).fit(y)
     >>> detector.periods_, bool(700 <= detector.score_samples(y).argmin() < 710)
     ((24,), True)
+
+    The episode, with its p-value and what was to be expected:
+
+    >>> detector.episodes_[["start", "end", "series", "cause"]].values.tolist()
+    [[700, 709, 'y', 'above its range']]
     """
 
     _is_placed_strictly: ClassVar[bool] = False  # windows count rows, whatever their times
@@ -181,7 +193,8 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         ----------
         X : array, pandas or polars Series or DataFrame of shape (n_timepoints,) or (n_timepoints, n_series)
             At least 8 rows; NaN is missing.
-        y : ignored
+        y : array-like of shape (n_timepoints,), optional
+            With `contamination="labels"`: -1 abnormal, +1 normal, 0 unknown; else ignored.
         time : array-like of shape (n_timepoints,), optional
             Stamps or integers; overrides the index.
 

@@ -272,7 +272,7 @@ def _level_shifts(y: Floats, x: Floats) -> tuple[Floats, Floats]:
     apart = width // every
     jump = levels[apart:] - levels[: levels.size - apart]
     at = np.arange(jump.size) * every + apart * every
-    places = np.lib.stride_tricks.sliding_window_view(x, width)[::every].mean(axis=1)
+    places = np.median(np.lib.stride_tricks.sliding_window_view(x, width)[::every], axis=1)
     distance = places[apart:] - places[: places.size - apart]
     typical = float(np.median(jump / distance)) * distance  # a slope moves the level across a gap, too
     spread = _NORMAL * float(np.median(np.abs(jump - typical)))

@@ -17,7 +17,7 @@ from sklearn.base import clone
 
 from tsprune.exceptions import InvalidSeriesError, TimeIndexError
 from tsprune.fleet.engines import spread
-from tsprune.series.text_times import parse_times
+from tsprune.series.times import times_of_column
 
 __all__ = ["FleetTask", "work_through"]
 
@@ -87,28 +87,18 @@ class FleetTask:
 
     def _sorted(self, part: pd.DataFrame) -> pd.DataFrame:
         """The rows in order of time; text is read as times first, never sorted as text."""
-        part = part.assign(**{self.time_column: self.times_of(part[self.time_column])})
-        try:
-            return part.sort_values(self.time_column, kind="stable")
-        except TypeError as error:
-            raise TimeIndexError(
-                f"{self.time_column} must hold times of one kind, got: {error}; convert them."
-            ) from error
+        times = self.times_of(part[self.time_column])
+        return part.assign(**{self.time_column: times}).sort_values(self.time_column, kind="stable")
 
-    def times_of(self, column: pd.Series) -> pd.Series:
-        """Return a column with text as timestamps; other kinds as they are.
+    def times_of(self, column: pd.Series) -> pd.Index:
+        """Return the times (n_rows,) that a column holds, text and dates as timestamps.
 
         Raises
         ------
         TimeIndexError
             If a cell is no time, or may be two.
         """
-        if not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
-            return column
-        if not column.map(lambda cell: isinstance(cell, str)).all():
-            return column  # dates, periods and missing cells: `read_timeline` knows them or refuses them
-        read = parse_times(column, day_first=self.day_first, where=self.time_column)
-        return pd.Series(read, index=column.index, name=column.name)
+        return times_of_column(column, day_first=self.day_first, mixed_zones="utc", where=self.time_column)
 
     def _done(self, part: pd.DataFrame, facts: dict[str, Any]) -> Done:
         """Clean or score the sorted rows of one series."""

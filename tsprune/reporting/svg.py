@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: no script, no font, no file beside the page.
+"""Line charts as inline SVG, with their data beside them so that the page's script can zoom and read values.
 
 A chart holds lines over one axis of times or row numbers, with marks (a circle each) and shaded spans. Long lines are
 thinned to the lowest and highest point of every pixel column, so that a spike is never lost.
@@ -7,9 +7,11 @@ thinned to the lowest and highest point of every pixel column, so that a spike i
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +21,10 @@ __all__ = ["Line", "Marks", "line_chart"]
 
 Floats = NDArray[np.float64]
 
-COLOURS = ("#22577a", "#c1121f", "#38a3a5", "#e09f3e", "#6d597a", "#588157")
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 24, 24
+# colours of the page's style sheet, one set for light and one for dark screens
+COLOURS = ("var(--blue)", "var(--teal)", "var(--amber)", "var(--violet)", "var(--green)", "var(--red)")
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 24, 24  # margins, in pixels
+_MOST_POINTS = 20_000  # of a line that travel with the page; longer ones are thinned to the extremes of blocks
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Marks:
-    """Circles at `rows` (k,) and `values` (k,); `texts` are shown when the pointer rests on one."""
+    """Circles at `rows` (k,) and `values` (k,); `texts` are shown when the pointer rests on one.
+
+    `targets` are ids of elements of the page that a click leads to.
+    """
 
     name: str
     rows: NDArray[np.int64]
     values: Floats
-    colour: str = "#c1121f"
+    colour: str = "var(--red)"
     texts: Sequence[str] = field(default_factory=tuple)
+    targets: Sequence[str] = field(default_factory=tuple)
 
 
 def line_chart(
@@ -73,8 +81,85 @@ def line_chart(
     Returns
     -------
     str
-        One `<svg>` element.
+        One `<figure>` with the drawing and its data.
     """
+    drawing = _drawing(lines, index, title, marks, spans, width, height)
+    stored = json.dumps(_data(lines, index, title, marks, spans, height), allow_nan=False).replace("<", "\\u003c")
+    return f"<figure class='chart'>{drawing}<script type='application/json'>{stored}</script></figure>"
+
+
+def _data(
+    lines: Sequence[Line],
+    index: pd.Index,
+    title: str,
+    marks: Sequence[Marks],
+    spans: Sequence[tuple[int, int]],
+    height: int,
+) -> dict[str, Any]:
+    """What the script of the page draws a chart from; marks and spans in rows of the thinned lines."""
+    n = len(index)
+    rows = np.arange(n)
+    if n > _MOST_POINTS and lines:
+        kept = {0, n - 1, *(int(row) for group in marks for row in group.rows)}
+        for line in lines:
+            values = np.asarray(line.values, dtype=np.float64)
+            for a, b in pairwise(np.linspace(0, n, _MOST_POINTS // (2 * len(lines)) + 1).astype(int).tolist()):
+                block = values[a:b]
+                if np.isfinite(block).any():
+                    kept |= {a + int(np.nanargmin(block)), a + int(np.nanargmax(block))}
+        rows = np.array(sorted(kept))
+    timed = isinstance(index, pd.DatetimeIndex)
+    chosen = index[rows]
+    labels = _milliseconds(chosen) if isinstance(chosen, pd.DatetimeIndex) else [str(value) for value in chosen]
+    return {
+        "title": title,
+        "height": height,
+        "timed": timed,
+        "index": labels,
+        "lines": [
+            {
+                "name": line.name,
+                "colour": line.colour or COLOURS[k % len(COLOURS)],
+                "values": _numbers(np.asarray(line.values, dtype=np.float64)[rows]),
+            }
+            for k, line in enumerate(lines)
+        ],
+        "marks": [
+            {
+                "name": group.name,
+                "colour": group.colour,
+                "rows": np.searchsorted(rows, group.rows).tolist(),
+                "values": _numbers(group.values),
+                "texts": list(group.texts),
+                "targets": list(group.targets),
+            }
+            for group in marks
+        ],
+        "spans": [[int(k) for k in np.searchsorted(rows, span)] for span in spans],
+    }
+
+
+def _milliseconds(times: pd.DatetimeIndex) -> list[int]:
+    """Wall-clock times (n,) as milliseconds since 1970, as JavaScript counts them."""
+    wall = times.tz_localize(None) if times.tz is not None else times
+    return [int(value) for value in wall.as_unit("ms").asi8]
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    """Values (n,) with seven digits; None where there is none."""
+    return [float(f"{value:.7g}") if np.isfinite(value) else None for value in values.tolist()]
+
+
+def _drawing(
+    lines: Sequence[Line],
+    index: pd.Index,
+    title: str,
+    marks: Sequence[Marks],
+    spans: Sequence[tuple[int, int]],
+    width: int,
+    height: int,
+) -> str:
+    """The chart as it stands without the script: one `<svg>` element."""
     n = len(index)
     everything = [np.asarray(line.values, dtype=np.float64) for line in lines] + [m.values for m in marks]
     finite = np.concatenate([v[np.isfinite(v)] for v in everything] or [np.zeros(1)])
@@ -108,13 +193,13 @@ def line_chart(
     for k, line in enumerate(lines):
         colour = line.colour or COLOURS[k % len(COLOURS)]
         path = _path(np.asarray(line.values, dtype=np.float64), inner_width, x, y)
-        parts.append(f"<path d='{path}' stroke='{colour}' stroke-width='{line.width}' class='l'/>")
+        parts.append(f"<path d='{path}' style='stroke:{colour}' stroke-width='{line.width}' class='l'/>")
     for group in marks:
         for k, (row, value) in enumerate(zip(group.rows.tolist(), group.values.tolist(), strict=True)):
             if np.isfinite(value):
                 text = html.escape(group.texts[k]) if k < len(group.texts) else ""
                 place = f"cx='{x(row):.1f}' cy='{y(value):.1f}'"
-                parts.append(f"<circle {place} r='3.2' fill='{group.colour}'><title>{text}</title></circle>")
+                parts.append(f"<circle {place} r='3.2' style='fill:{group.colour}'><title>{text}</title></circle>")
     named = [(line.name, line.colour or COLOURS[k % len(COLOURS)]) for k, line in enumerate(lines)]
     named += [(group.name, group.colour) for group in marks]
     right_end = float(width - _RIGHT)

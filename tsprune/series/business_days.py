@@ -35,7 +35,7 @@ def business_week(wall: Integers, index: Any) -> str:
     seen = np.bincount(weekday, minlength=7)
     declared = getattr(index, "freq", None)
     if isinstance(declared, pd.offsets.BusinessDay | pd.offsets.CustomBusinessDay):
-        mask = getattr(declared, "weekmask", "1111100")
+        mask = getattr(declared, "weekmask", None) or "1111100"
         name = "".join(str(int(day)) for day in np.busdaycalendar(weekmask=mask).weekmask)
         return name if name.count("1") == 5 else ""
     missing = np.flatnonzero(seen == 0)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tsprune.exceptions import TimeIndexError
 from tsprune.series.text_times import dates_of_integers, parse_times
 
-__all__ = ["Timeline", "read_time", "read_timeline"]
+__all__ = ["Timeline", "read_time", "read_timeline", "times_of_column"]
 
 Integers = NDArray[np.int64]
 
@@ -81,36 +81,19 @@ def read_timeline(time: Any, n_timepoints: int, *, where: str = "time") -> Timel
     TimeIndexError
         If times are missing, unsorted, duplicated, of mixed zones, ambiguous, or no times at all.
     """
-    index = _as_index(time, where)
-    if len(index) != n_timepoints:
-        raise TimeIndexError(f"{where} must have one entry per row ({n_timepoints}), got {len(index)}.")
-    _refuse_missing(index, where)
-    given = index
-    are_periods = isinstance(index, pd.PeriodIndex)
-    if isinstance(index, pd.PeriodIndex):
-        index = index.to_timestamp()
-    if isinstance(index, pd.CategoricalIndex):
-        index = pd.Index(index.astype(index.categories.dtype))
-    if index.dtype == object or isinstance(index.dtype, pd.StringDtype):
-        index = _times_of_objects(index, where)
-    elif isinstance(index.dtype, pd.ArrowDtype):
-        index = _times_of_arrow(index, where)
-    if pd.api.types.is_integer_dtype(index.dtype):
-        dates = dates_of_integers(index)
-        index = index if dates is None else dates
+    given = _as_index(time, where)
+    if len(given) != n_timepoints:
+        raise TimeIndexError(f"{where} must have one entry per row ({n_timepoints}), got {len(given)}.")
+    are_periods = isinstance(given, pd.PeriodIndex)
+    index = times_of_column(given, where=where)
     zone = None
     if isinstance(index, pd.DatetimeIndex):
         zone, kind = index.tz, "timestamps"
         ticks = _nanoseconds(index.tz_convert("UTC").tz_localize(None) if zone is not None else index, where)
     elif isinstance(index, pd.TimedeltaIndex):
         kind, ticks = "durations", index.as_unit("ns").asi8
-    elif pd.api.types.is_integer_dtype(index.dtype):
-        kind, ticks = "integers", index.to_numpy(dtype=np.int64)
     else:
-        raise TimeIndexError(
-            f"{where} must hold timestamps or integers, got dtype {index.dtype}: {list(index[:2])}; pass dates or row "
-            "numbers (numbers of seconds: pandas.to_datetime(..., unit='s')), or reset the index to count rows."
-        )
+        kind, ticks = "integers", index.to_numpy(dtype=np.int64)
     _refuse_unsorted(ticks, index, where)
     labels = given if isinstance(time, pd.Index) else index
     return Timeline(np.asarray(ticks, dtype=np.int64), kind, labels, zone, are_periods)  # type: ignore[arg-type]
@@ -120,6 +103,61 @@ def read_time(time: Any, n_timepoints: int, *, where: str = "time") -> tuple[Int
     """Return times as int64 (n_timepoints,) and whether they are timestamps or durations; see `read_timeline`."""
     timeline = read_timeline(time, n_timepoints, where=where)
     return timeline.ticks, timeline.kind != "integers"
+
+
+def times_of_column(
+    times: Any,
+    *,
+    day_first: bool | None = None,
+    zone: str | None = None,
+    mixed_zones: Literal["refuse", "utc"] = "refuse",
+    where: str = "time",
+) -> pd.Index:
+    """Return what a column of times holds, in the order given: sorting and duplicates are the caller's.
+
+    Parameters
+    ----------
+    times : array-like, pandas or polars Series, or pandas Index of shape (n_timepoints,)
+    day_first, zone : optional
+        For text, as in `parse_times`.
+    mixed_zones : {"refuse", "utc"}, default="refuse"
+        What becomes of timestamps of several zones: an error, or instants in UTC.
+    where : str, default="time"
+        What the messages call the column.
+
+    Returns
+    -------
+    DatetimeIndex, TimedeltaIndex or Index of int, of shape (n_timepoints,)
+        Integers only where the column holds integers that are no dates YYYYMMDD.
+
+    Raises
+    ------
+    TimeIndexError
+        Times that are missing, ambiguous, of several zones, or no times at all.
+    """
+    index = _as_index(times, where)
+    if index.hasnans:
+        row = int(np.flatnonzero(np.asarray(index.isna()))[0])
+        raise TimeIndexError(
+            f"{where} must not be missing, got a missing timestamp at row {row}; drop that row or date it."
+        )
+    if isinstance(index, pd.PeriodIndex):
+        return index.to_timestamp()
+    if isinstance(index, pd.CategoricalIndex):
+        index = pd.Index(index.astype(index.categories.dtype))
+    if index.dtype == object or isinstance(index.dtype, pd.StringDtype):
+        index = _times_of_objects(index, day_first, zone, mixed_zones, where)
+    elif isinstance(index.dtype, pd.ArrowDtype):
+        index = _times_of_arrow(index, day_first, zone, where)
+    if pd.api.types.is_integer_dtype(index.dtype):
+        dates = dates_of_integers(index)
+        return index if dates is None else dates
+    if not isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
+        raise TimeIndexError(
+            f"{where} must hold timestamps or integers, got dtype {index.dtype}: {list(index[:2])}; pass dates or row "
+            "numbers (numbers of seconds: pandas.to_datetime(..., unit='s')), or reset the index to count rows."
+        )
+    return index
 
 
 def _as_index(time: Any, where: str) -> pd.Index:
@@ -140,7 +178,9 @@ def _as_index(time: Any, where: str) -> pd.Index:
         ) from error
 
 
-def _times_of_objects(index: pd.Index, where: str) -> pd.Index:
+def _times_of_objects(
+    index: pd.Index, day_first: bool | None, zone: str | None, mixed_zones: str, where: str
+) -> pd.Index:
     """Return the times that text, dates and other objects stand for."""
     kinds = {type(value) for value in index[:1000]}
     if all(issubclass(kind, pd.Period) for kind in kinds):
@@ -153,14 +193,16 @@ def _times_of_objects(index: pd.Index, where: str) -> pd.Index:
         try:
             return pd.DatetimeIndex(pd.to_datetime(index))
         except (TypeError, ValueError) as error:
+            if mixed_zones == "utc":
+                return pd.DatetimeIndex(pd.to_datetime(index, utc=True))
             raise TimeIndexError(
                 f"{where} must hold timestamps of one time zone, got {list(index[:2])}: {error}; "
                 "convert with pandas.to_datetime(..., utc=True)."
             ) from error
-    return parse_times(index, where=where)
+    return parse_times(index, day_first=day_first, zone=zone, where=where)
 
 
-def _times_of_arrow(index: pd.Index, where: str) -> pd.Index:
+def _times_of_arrow(index: pd.Index, day_first: bool | None, zone: str | None, where: str) -> pd.Index:
     """Return the times of an index of an Arrow type in pandas' own types."""
     kind = str(index.dtype)
     if kind.startswith(("date", "timestamp")):
@@ -168,7 +210,7 @@ def _times_of_arrow(index: pd.Index, where: str) -> pd.Index:
     if kind.startswith("duration"):
         return pd.TimedeltaIndex(index.to_numpy(dtype=object))
     if kind.startswith(("string", "large_string")):
-        return parse_times(index.astype(object), where=where)
+        return parse_times(index.astype(object), day_first=day_first, zone=zone, where=where)
     return pd.Index(index.to_numpy(dtype=np.int64)) if pd.api.types.is_integer_dtype(index.dtype) else index
 
 
@@ -181,15 +223,6 @@ def _nanoseconds(index: pd.DatetimeIndex, where: str) -> Integers:
             f"{where} must lie in the years 1678 to 2261, got {index.min()} to {index.max()}; shift the timestamps, "
             "or pass integers."
         ) from None
-
-
-def _refuse_missing(index: pd.Index, where: str) -> None:
-    """Raise if a time is missing."""
-    if index.hasnans:
-        row = int(np.flatnonzero(np.asarray(index.isna()))[0])
-        raise TimeIndexError(
-            f"{where} must not be missing, got a missing timestamp at row {row}; drop that row or date it."
-        )
 
 
 def _refuse_unsorted(ticks: Integers, index: pd.Index, where: str) -> None:

@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from detectors import FeaturePruner
 from detectors.exceptions import InvalidParameterError, InvalidTableError
-from detectors.features.decision import duplicate_columns
+from detectors.features.duplicates import duplicate_columns
 from detectors.report import PruningReport
 
 SEEDS = range(40) if os.environ.get("TSPRUNE_SLOW") else range(4)

@@ -42,7 +42,7 @@ def test_spikes_are_found_and_repaired() -> None:
     same = np.setdiff1d(np.arange(N), at)
     np.testing.assert_array_equal(out[same], x[same])
     table = cleaner.changes_
-    assert list(table.columns) == ["time", "column", "old", "new", "std", "reason", "statistic", "threshold"]
+    assert list(table.columns) == ["time", "column", "old", "new", "std", "reason", "statistic", "threshold", "since"]
     assert (table["std"] > 0).all()
     assert (table["statistic"].abs() > table["threshold"]).all()
     np.testing.assert_array_equal(table["old"], x[at])

@@ -29,16 +29,16 @@ def test_few_cases_prove_nothing(better: int, worse: int, harmful: bool) -> None
 def test_changes_that_forecast_worse_are_withdrawn_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     y = np.cumsum(np.random.default_rng(0).normal(size=400))
     y[100:108] = np.nan
-    honest = column.find_patches
+    honest = patches.find_patches
 
-    def eager(x, wrong, periods):
+    def eager(x, wrong, periods, clocks):
         """Take rows for spikes that are nothing of the kind: a random walk goes on where they stand."""
-        _, blocks, model, said = honest(x, wrong, periods)
+        _, blocks, model, said = honest(x, wrong, periods, clocks)
         steps = np.flatnonzero(np.abs(np.diff(y[:-1])) > 1.5) + 1
         apart = steps[np.r_[True, np.diff(steps) > 3]]
         return [Patch(int(t), int(t) + 1, 9.0, 9.0, 5.0) for t in apart], blocks, model, said
 
-    monkeypatch.setattr(column, "find_patches", eager)
+    monkeypatch.setattr(patches, "find_patches", eager)
     cleaner = SeriesCleaner(None)
     out = cleaner.fit_transform(y)
     assert any("backtest: " in guard and "(spike)" in guard for guard in cleaner.report_.guards)
@@ -55,7 +55,7 @@ def test_a_block_that_is_withdrawn_leaves_the_spikes_inside_at_its_level(monkeyp
     y[300:340] += 8.0
     y[320] += 6.0
     monkeypatch.setattr(Backtest, "is_harmful", property(lambda self: self.better + self.worse > 0))
-    monkeypatch.setattr(column, "_JUDGED", ("level shift",))
+    monkeypatch.setattr(column, "_FORECAST", ("level shift",))
     cleaner = SeriesCleaner(None, level_shift="keep")
     out = cleaner.fit_transform(y)
     assert "level shift" not in set(cleaner.changes_["reason"])

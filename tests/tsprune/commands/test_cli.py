@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ import pytest
 
 import tsprune
 from tsprune.cli import main
+
+COMMANDS = ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report", "warmup"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -45,11 +50,13 @@ def series_file(tmp_path: Path) -> Path:
 def test_help_lists_every_command_and_imports_none(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "--help")
     assert status == 0
-    for name in ("demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report"):
+    for name in COMMANDS:
         assert name in out
 
 
-@pytest.mark.parametrize("name", ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report"])
+@pytest.mark.parametrize(
+    "name", ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report", "warmup"]
+)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], name: str) -> None:
     status, out, _ = run(capsys, name, "--help")
     assert status == 0
@@ -274,3 +281,45 @@ def test_demo_tells_the_story(capsys: pytest.CaptureFixture[str], tmp_path: Path
     years = {row["time"][:4] for row in summary["anomalies"]}
     assert years & {"1982", "1983", "1997", "1998"}
     assert page.read_text(encoding="utf-8").count("<svg") >= 8
+
+
+def test_warmup_compiles_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from tsprune.commands import warmup as command
+
+    monkeypatch.setattr(command, "_PATHS", {"online": command._online, "decompose": command._decompose})
+    status, out, _ = run(capsys, "warmup", "--jobs", "1", "--json")
+    assert status == 0
+    assert last_json(out).keys() >= {"compiled", "folder"}
+    assert "2 paths ready" in run(capsys, "warmup", "--jobs", "1")[1].replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["clean", "detect", "monitor", "decompose", "isolation forest", "local outlier factor",
+                                  "one-class support vectors", "online"])  # fmt: skip
+def test_every_path_of_warmup_runs(name: str) -> None:
+    from tsprune.commands.warmup import _PATHS, _compile
+
+    assert name in _PATHS
+    assert _compile(name) >= 0
+
+
+def test_python_m_tsprune_and_short_help(capsys: pytest.CaptureFixture[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "tsprune", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == tsprune.__version__
+    assert "Usage" in run(capsys, "clean", "-h")[1]
+    status, out, _ = run(capsys)
+    assert status == 0
+    assert "tsprune clean sales.csv" in out
+
+
+def test_completion_offers_commands_and_options() -> None:
+    def offered(words: str, n: int) -> str:
+        environment = {**os.environ, "_TSPRUNE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(n)}
+        done = subprocess.run(
+            [sys.executable, "-m", "tsprune"], env=environment, capture_output=True, text=True, check=False
+        )
+        return done.stdout
+
+    assert "decompose" in offered("tsprune dec", 1)
+    assert "--level-shift" in offered("tsprune clean --lev", 2)

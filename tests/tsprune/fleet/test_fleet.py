@@ -91,7 +91,7 @@ def test_times_of_several_kinds_are_told() -> None:
     frame = long_frame().astype({"ds": object})
     frame.loc[3, "ds"] = "soon"
     summary = clean_many(frame, SeriesCleaner(period=12)).summary
-    assert "times of one kind" in summary["error"].iloc[0]
+    assert "got 'soon' at row 3" in summary["error"].iloc[0]
     assert summary["error"].iloc[1:].isna().all()
 
 

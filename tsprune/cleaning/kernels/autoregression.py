@@ -100,13 +100,14 @@ def _products(a: Floats, order: int, weights: Floats, target: Floats, gram: Floa
 
 
 @njit(cache=True)
-def robust_autoregression(a: Floats, order: int, n_iterations: int) -> Floats:
+def robust_autoregression(a: Floats, unit: Floats, order: int, n_iterations: int) -> Floats:
     """Return coefficients (order + 1,) of the lags and the constant of `a` (n_timepoints,) by bisquare weights.
 
-    The first fit has equal weights. It ends early where nothing is left to explain.
+    Errors are measured in `unit` (n_timepoints,), positive: what is usual at their row. It ends early where nothing is
+    left to explain.
     """
     n = a.shape[0] - order
-    weights = np.ones(n)
+    weights = 1.0 / unit[order:] ** 2
     coefficients = np.zeros(order + 1)
     gram, right = np.empty((order + 1, order + 1)), np.empty(order + 1)
     for turn in range(n_iterations):
@@ -117,11 +118,11 @@ def robust_autoregression(a: Floats, order: int, n_iterations: int) -> Floats:
         if turn == n_iterations - 1:
             _products(a, order, weights, errors, gram, right)
             return coefficients + _solve(lower, right)
-        size = np.abs(errors)
+        size = np.abs(errors) / unit[order:]
         spread = _MAD * np.median(size)
         if spread <= 0.0:
             break
         for t in range(n):
             away = min(size[t] / (_BISQUARE * spread), 1.0)
-            weights[t] = (1.0 - away * away) ** 2
+            weights[t] = ((1.0 - away * away) / unit[order + t]) ** 2
     return coefficients

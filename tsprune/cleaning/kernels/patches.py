@@ -20,13 +20,13 @@ __all__ = [
     "innovations",
     "patch_fit",
     "search_patches",
-    "solve_gap",
     "step_evidence",
 ]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_SWEEPS = 2  # in which near patches are fitted again
 _BLOCK = 256  # rows whose largest evidence is remembered
 
 
@@ -238,6 +238,27 @@ def best_pairs(
 
 
 @njit(cache=True)
+def _move(rest: Floats, e: Floats, phi: Floats, start: int, stop: int, size: float, back: float) -> None:
+    """Take `size` off the rows of a patch in `rest` (n_timepoints,), in place, with its innovations `e`."""
+    n, order = rest.shape[0], phi.shape[0]
+    for t in range(start, n if back < 0.0 else stop):
+        rest[t] -= size * (2.0 if t >= stop else 1.0)
+    _innovate(rest, phi, 0 if start < order else start, n if back < 0.0 else stop + order, e)
+
+
+@njit(cache=True)
+def _size_left(e: Floats, v: Floats, sums: Floats, start: int, stop: int, back: float) -> float:
+    """Return the size that the patch `start .. stop - 1` still has in the innovations `e` (n_timepoints,)."""
+    n, order = e.shape[0], sums.shape[0]
+    xe, xx = 0.0, 0.0
+    for t in range(start, min(stop + order - 1, n)):
+        x = sums[min(t - start, order - 1)] - (back * sums[min(t - stop, order - 1)] if t >= stop else 0.0)
+        xe += v[t] * x * e[t]
+        xx += v[t] * x * x
+    return xe / xx if xx > 0.0 else 0.0
+
+
+@njit(cache=True)
 def search_patches(
     a: Floats,
     phi: Floats,
@@ -253,7 +274,7 @@ def search_patches(
 ) -> tuple[Integers, Integers, Floats, Floats, Floats]:
     """Take the patches out of `a` one by one, the strongest first, while |z| exceeds `threshold`.
 
-    Sizes below `least` stay.
+    Sizes below `least` stay. Patches within the memory of each other are fitted again after each.
 
     Short ones go first (lengths up to `shortest`, then twice that, ...): two spikes look like two long patches
     that overlap, and explain as much.
@@ -276,7 +297,7 @@ def search_patches(
     scratch = np.empty((5, n + 1))
     starts, stops = np.empty(most, np.int64), np.empty(most, np.int64)
     sizes, zs = np.empty(most), np.empty(most)
-    taken = np.zeros(n, np.bool_)
+    taken, is_pair = np.zeros(n, np.bool_), np.zeros(most, np.bool_)
     found, reach, low, high = 0, shortest, 0, n
     while True:
         best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best, scratch)
@@ -312,49 +333,22 @@ def search_patches(
             for t in range(start, n if back < 0.0 else stop):
                 rest[t] -= size * (2.0 if t >= stop else 1.0)
         starts[found], stops[found], sizes[found], zs[found] = start, stop, size, strongest
+        is_pair[found] = as_pair
         found += 1
         taken[start] = True
         _innovate(rest, phi, 0 if start < order else start, n if back < 0.0 else stop + order, e)
         low, high = start - reach - order, stop + order + 1
-    return starts[:found], stops[:found], sizes[:found], zs[:found], rest
-
-
-@njit(cache=True)
-def solve_gap(a: Floats, phi: Floats, v: Floats, rows: Integers) -> tuple[Floats, Floats]:
-    """Return the values at `rows` (n_rows,) that make the weighted innovations least, and their variances.
-
-    The rest of `a` is taken as it is; `v` (n_timepoints,) are the weights 1 / variance of the innovations.
-    """
-    n, order, size = a.shape[0], phi.shape[0], rows.shape[0]
-    place = np.full(n, -1)
-    work = a.copy()
-    for k in range(size):
-        place[rows[k]] = k
-        work[rows[k]] = 0.0
-    matrix, right = np.zeros((size, size)), np.zeros(size)
-    for k in range(size):
-        matrix[k, k] = 1e-9 * v[rows[k]]
-    t, stop = rows[0] if rows[0] >= order else 0, min(n, rows[-1] + order)  # mirrored rows reach into early gaps
-    while t < stop:
-        known = 0.0
-        touched = False
-        for j in range(order):
-            row = abs(t - j)
-            known += phi[j] * work[row]
-            touched = touched or place[row] >= 0
-        if touched:
-            for j in range(order):
-                p = place[abs(t - j)]
-                if p < 0:
+        for sweep in range(_SWEEPS):  # patches so near feel each other: what the first took is the second's, too
+            for k in range(found - 1, -1, -1):
+                if is_pair[k] or starts[k] > stop + order or stops[k] + order < start:
                     continue
-                right[p] -= v[t] * phi[j] * known
-                for i in range(order):
-                    q = place[abs(t - i)]
-                    if q >= 0:
-                        matrix[p, q] += v[t] * phi[j] * phi[i]
-        t += 1
-    inverse = np.linalg.inv(matrix)
-    return inverse @ right, np.diag(inverse).copy()
+                if sweep == 0 and k == found - 1:
+                    continue
+                more = _size_left(e, v, sums, starts[k], stops[k], back)
+                _move(rest, e, phi, starts[k], stops[k], more, back)
+                sizes[k] += more
+                low, high = min(low, starts[k] - reach - order), max(high, stops[k] + order + 1)
+    return starts[:found], stops[:found], sizes[:found], zs[:found], rest
 
 
 @njit(cache=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,15 +17,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import tsprune.streaming.monitor.kernels.layout as at
-from detectors.parameters import Rules, check_parameters, choice, either, instance_of, integer, nothing
-from detectors.storage.state_file import dump_state, parse_state, read_state, write_state
-from tsprune.exceptions import InvalidSeriesError, StoredStateError
+from detectors.parameters import (
+    Rules,
+    check_parameters,
+    check_value,
+    choice,
+    either,
+    instance_of,
+    integer,
+    nothing,
+    real,
+)
+from detectors.storage.state_file import parse_state, read_state, write_state
+from tsprune.exceptions import InvalidSeriesError
 from tsprune.streaming.monitor.alert_policy import AlertPolicy
 from tsprune.streaming.monitor.changes import read_changes
-from tsprune.streaming.monitor.joint_forest import JointForest
 from tsprune.streaming.monitor.kernels.advance import advance
-from tsprune.streaming.monitor.kernels.metric import start_metric
-from tsprune.streaming.monitor.local_time import zone_offsets
+from tsprune.streaming.monitor.kernels.metric import absence_strength
+from tsprune.streaming.monitor.memory import MonitorMemory
 from tsprune.streaming.monitor.reading import Reading, readings_frame
 from tsprune.streaming.monitor.rows import (
     check_values,
@@ -42,14 +51,13 @@ __all__ = ["Reading", "StreamMonitor"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-_EPISODE_SHARE = 0.3  # of the history: what `episode="auto"` takes for the length of an abnormal episode
 _COUNTS = {
     "rows": at.I_ROWS, "missing": at.I_MISSING, "gaps": at.I_GAPS, "alerts": at.I_ALERTS,
     "suppressed": at.I_SUPPRESSED, "repruned": at.I_REPRUNED, "counter_resets": at.I_RESETS, "forests": at.I_GROWN,
 }  # fmt: skip
 
 
-class StreamMonitor:
+class StreamMonitor(MonitorMemory):
     """Score every point of a stream once, calibrated, explained, in constant memory.
 
     The chain: validation of the record, online decomposition (level and season, each kept only while it predicts
@@ -74,7 +82,9 @@ class StreamMonitor:
         Metrics that only ever count up. They are followed as increase per second; a fall is a restart of the
         counter from 0.
     new_metrics : {"refuse", "adopt"}, default="refuse"
-        What a name that was not primed does: raise, or join with an empty memory.
+        How to handle a name that was not primed: raise, or let it join with an empty memory.
+    coverage : float in [0.5, 0.999], default=0.95
+        Fraction of ordinary values that lies between `lower` and `upper` of a reading; larger is wider.
 
     Attributes
     ----------
@@ -108,6 +118,7 @@ class StreamMonitor:
         "time_zone": either(nothing(), instance_of(str)),
         "counters": instance_of(tuple, list),
         "new_metrics": choice("refuse", "adopt"),
+        "coverage": real(0.5, 0.999),
     }
 
     def __init__(
@@ -120,6 +131,7 @@ class StreamMonitor:
         time_zone: str | None = None,
         counters: tuple[str, ...] = (),
         new_metrics: str = "refuse",
+        coverage: float = 0.95,
     ) -> None:
         self.alerts = alerts
         self.horizon = horizon
@@ -128,12 +140,37 @@ class StreamMonitor:
         self.time_zone = time_zone
         self.counters = counters
         self.new_metrics = new_metrics
+        self.coverage = coverage
 
     @property
     def last_time_(self) -> int:
         """Time of the last row, in nanoseconds since the epoch (UTC)."""
         self._primed()
         return int(self._integers[at.I_LAST_TIME])
+
+    @property
+    def step_(self) -> int:
+        """Usual step between two rows, in nanoseconds."""
+        self._primed()
+        return int(self._integers[at.I_STEP])
+
+    def silence(self, time: Any) -> float:
+        """Return how unusual it is that no row has come until `time`; nothing changes.
+
+        Parameters
+        ----------
+        time : pandas.Timestamp or what makes one
+
+        Returns
+        -------
+        float
+            -log10 of a p-value: 0 = as long a gap has been there, 4 = one gap in ten thousand.
+        """
+        self._primed()
+        step = self.step_
+        rows = (read_moment(time) - self.last_time_ + step // 2) // step - 1
+        found: float = absence_strength(float(rows), float(self._joint[at.J_SILENCE]), float(self._integers[at.I_ROWS]))
+        return found
 
     @property
     def counts_(self) -> dict[str, int]:
@@ -172,42 +209,33 @@ class StreamMonitor:
         self._integers[at.I_PRIMING] = 0
         return self
 
-    def _set_names(self, names: tuple[str, ...]) -> None:
-        self.names_ = names
-        self._n_fields = at.OUT_METRICS + at.PER_METRIC * len(names)
+    def set_alerts(self, alerts: AlertPolicy | None) -> StreamMonitor:
+        """Change the policy from the next row on; nothing that was learnt is lost.
 
-    def _start(self, times: Integers, values: Floats) -> None:
-        """Make the state arrays from the history: times (n_rows,), values (n_rows, n_metrics)."""
-        self._zone = zone_offsets(self.time_zone)
-        self._integers = np.zeros(at.N_INTEGERS, dtype=np.int64)
-        steps, counts = np.unique(np.diff(times), return_counts=True)
-        self._integers[at.I_STEP] = int(steps[np.argmax(counts)]) if steps.size else 60_000_000_000
-        self._integers[at.I_PRIMING] = 1
-        rows = round(_EPISODE_SHARE * len(times)) if self.episode == "auto" else int(self.episode)
-        self._integers[at.I_EPISODE] = min(max(rows, 1), at.MAX_EPISODE)
-        self._joint = np.zeros(at.JOINT_SIZE)
-        self._metrics = np.zeros((len(self.names_), at.METRIC_SIZE))
+        Parameters
+        ----------
+        alerts : AlertPolicy or None
+            As for the constructor.
+
+        Returns
+        -------
+        StreamMonitor
+            Itself.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidSeriesError
+            If `alerts` is no policy or names an unknown metric; if the monitor is not primed.
+        """
+        check_value("alerts", alerts, self._parameters["alerts"], owner="StreamMonitor")
+        gates = (alerts or AlertPolicy()).gates(self._primed())
+        self.alerts, self._gates = alerts, gates
         self._set_params()
-        self._forest, self._integers[at.I_STRIDE] = JointForest(len(self.names_)), 1
+        per_day = self._params[at.P_PER_DAY]
+        if np.isfinite(per_day):
+            self._joint[at.J_TOKENS] = min(self._joint[at.J_TOKENS], max(per_day, 1.0))
         self._bind()
-        self._joint[at.J_TOKENS] = max(1.0, (self.alerts or AlertPolicy()).per_day or 1.0)
-        unknown = [name for name in self.counters if name not in self.names_]
-        if unknown:
-            raise InvalidSeriesError(
-                f"counters must be columns of history, got {unknown[0]!r}; columns: {self.names_}."
-            )
-        for name, row, column in zip(self.names_, self._metrics, values.T, strict=True):
-            if name in self.counters:  # begins with the first increase, of which nothing is known yet
-                row[at.M_COUNTER] = 1.0
-            else:
-                start_metric(row, column[np.isfinite(column)])
-
-    def _set_params(self) -> None:
-        policy = self.alerts or AlertPolicy()
-        self._params = np.zeros(at.N_PARAMS)
-        self._params[: at.P_HORIZON] = policy.as_array()
-        self._params[at.P_HORIZON] = self.horizon
-        self._params[at.P_SEASON] = 1.0 if self.season == "auto" else 0.0
+        return self
 
     # ------------------------------------------------------------------------------------------- scoring
     def update(self, time: Any, values: Mapping[str, Any]) -> Reading:
@@ -279,27 +307,6 @@ class StreamMonitor:
         out = self._advance(times, values)
         return readings_frame(out, self.names_, frame.index)
 
-    def _advance(self, times: Integers, values: Floats) -> Floats:
-        """Run the kernel over rows; returns (n_rows, n_fields)."""
-        out = np.empty((len(times), self._n_fields))
-        done = 0
-        while done < len(times):
-            done += advance(times[done:], values[done:], out[done:], *self._arguments)
-            if self._integers[at.I_SAMPLED] == at.SAMPLE_ROWS:
-                self._grow()
-        return out
-
-    def _grow(self) -> None:
-        """Grow the forest on the joint remainders anew."""
-        self._forest.grow(self._integers, self._params[at.P_HORIZON])
-        self._bind()
-
-    def _bind(self) -> None:
-        """Gather what the kernel takes behind the rows; called whenever one of these is another array."""
-        self._arguments = (
-            self._zone, self._params, self._integers, self._joint, self._metrics, *self._forest.arguments,
-        )  # fmt: skip
-
     def diff(self) -> pd.DataFrame:
         """Return what changed in the parts that are used, the last 64 changes at most.
 
@@ -311,23 +318,6 @@ class StreamMonitor:
             metric itself, left out while it stays away), ``kept`` (True: in use from then on).
         """
         return read_changes(self._integers, self._primed())
-
-    # ------------------------------------------------------------------------------------------- doors
-    def _primed(self) -> tuple[str, ...]:
-        try:
-            return self.names_
-        except AttributeError:
-            raise InvalidSeriesError("the monitor must be primed first; call `prime(history)`.") from None
-
-    def _adopt(self, names: Sequence[str]) -> None:
-        """Take in metrics with an empty memory; how they go with the others has to be learnt from the beginning."""
-        if not names:
-            return
-        self._set_names((*self.names_, *names))
-        self._metrics = np.vstack([self._metrics, np.zeros((len(names), at.METRIC_SIZE))])
-        self._forest = JointForest(len(self.names_))
-        self._integers[at.I_STRIDE], self._integers[at.I_SAMPLED] = 1, 0
-        self._bind()
 
     # ------------------------------------------------------------------------------------------- persistence
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -343,29 +333,7 @@ class StreamMonitor:
         StoredStateError
             If the file is no state of a monitor, or damaged.
         """
-        return cls._restore(*read_state(path))
-
-    def to_bytes(self) -> bytes:
-        """Return what `save` writes."""
-        self._primed()
-        policy = self.alerts
-        meta: dict[str, Any] = {
-            "kind": "StreamMonitor",
-            "layout": [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS],
-            "names": list(self.names_),
-            "parameters": {
-                "alerts": None if policy is None else {name: getattr(policy, name) for name in policy._parameters},
-                "horizon": int(self.horizon),
-                "episode": self.episode if isinstance(self.episode, str) else int(self.episode),
-                "season": self.season,
-                "time_zone": self.time_zone,
-                "counters": list(self.counters),
-                "new_metrics": self.new_metrics,
-            },
-        }
-        meta["normaliser"], arrays = self._forest.to_state()
-        arrays |= {"integers": self._integers, "joint": self._joint, "metrics": self._metrics, "zone": self._zone}
-        return dump_state(meta, arrays)
+        return cls._restored(*read_state(path))
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> StreamMonitor:
@@ -376,25 +344,4 @@ class StreamMonitor:
         StoredStateError
             If the bytes are no state of a monitor, or damaged.
         """
-        return cls._restore(*parse_state(stored))
-
-    @classmethod
-    def _restore(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> StreamMonitor:
-        if meta.get("kind") != "StreamMonitor":
-            raise StoredStateError(f"the state must be one of a StreamMonitor, got {meta.get('kind')!r}.")
-        if meta.get("layout") != [at.METRIC_SIZE, at.JOINT_SIZE, at.N_INTEGERS]:
-            raise StoredStateError("the state comes from another version of tsprune; prime again.")
-        try:
-            kept = dict(meta["parameters"])
-            policy = kept.pop("alerts")
-            counters = tuple(kept.pop("counters"))
-            monitor = cls(None if policy is None else AlertPolicy(**policy), counters=counters, **kept)
-            monitor._set_names(tuple(meta["names"]))
-            stored = (arrays[name] for name in ("integers", "joint", "metrics", "zone"))
-            monitor._integers, monitor._joint, monitor._metrics, monitor._zone = stored
-            monitor._forest = JointForest.from_state(meta["normaliser"], arrays)
-        except (KeyError, TypeError) as error:  # a parameter or an array that this version has not, or misses
-            raise StoredStateError(f"the state comes from another version of tsprune: {error}; prime again.") from None
-        monitor._set_params()
-        monitor._bind()
-        return monitor
+        return cls._restored(*parse_state(stored))

@@ -7,25 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.streaming.monitor.kernels.layout import (
-    OUT_ALERT,
-    OUT_ANOMALY,
-    OUT_METRICS,
-    OUT_ONSET,
-    OUT_P_VALUE,
-    OUT_REPRUNED,
-    OUT_SCORE,
-    PER_METRIC,
-)
+import tsprune.streaming.monitor.kernels.layout as at
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CAUSES", "COMPONENTS", "FIELDS", "Reading", "readings_frame"]
+__all__ = ["CAUSES", "COMPONENTS", "FIELDS", "RANGE", "Reading", "readings_frame"]
 
 FIELDS = ("score", "onset", "p_value", "is_anomaly", "alert", "repruned")
 COMPONENTS = ("trend", "seasonal", "remainder")
+RANGE = ("expected", "lower", "upper")
 CAUSES = ("level", "slope", "season", "noise variance", "missing", "relation")
+_REASONS = {
+    at.WHY_MODEL: "unusual", at.WHY_LOWER: "below its limit", at.WHY_UPPER: "above its limit",
+    at.WHY_STEP: "step beyond its limit", at.WHY_STUCK: "stuck", at.WHY_GONE: "gone",
+}  # fmt: skip
+_SILENT, _NO_METRIC = "silent", ""
+_SILENCE = 4.0  # strength of the evidence that a gap is no chance, from which it has a name
 
 
 class Reading:
@@ -45,6 +43,15 @@ class Reading:
     is_anomaly, alert, repruned : bool
         Whether the p-value is below the false-alarm rate; whether the policy raises an alert here; whether the
         monitor changed which parts it uses (`StreamMonitor.diff` says which).
+    held_back : bool
+        Whether an alert was due here that the budget kept back.
+    incident : int
+        Number of the incident that is open, counted from 1; 0 if none is.
+    components, ranges, values : dict of float
+        What each metric is made of; what is expected of it and between which bounds; what it was. By name.
+    reasons : dict of list of str
+        By metric, why it is reported: ``"unusual"``, ``"below its limit"``, ``"above its limit"``, ``"step beyond
+        its limit"``, ``"stuck"``, ``"gone"``; and ``"silent"`` under the name ``""``, for a stream that was away.
     """
 
     __slots__ = ("_names", "_row", "time")
@@ -57,32 +64,45 @@ class Reading:
     @property
     def score(self) -> float:
         """How abnormal the state is now; lower = more abnormal."""
-        return float(self._row[OUT_SCORE])
+        return float(self._row[at.OUT_SCORE])
 
     @property
     def onset(self) -> float:
         """How abnormal the change is; lower = more abnormal."""
-        return float(self._row[OUT_ONSET])
+        return float(self._row[at.OUT_ONSET])
 
     @property
     def p_value(self) -> float:
         """The p-value of the state among the points so far."""
-        return float(self._row[OUT_P_VALUE])
+        return float(self._row[at.OUT_P_VALUE])
 
     @property
     def is_anomaly(self) -> bool:
         """Whether the p-value is at most the policy's false-alarm rate."""
-        return bool(self._row[OUT_ANOMALY])
+        return bool(self._row[at.OUT_ANOMALY])
 
     @property
     def alert(self) -> bool:
         """Whether the policy raises an alert at this point."""
-        return bool(self._row[OUT_ALERT])
+        return bool(self._row[at.OUT_ALERT])
 
     @property
     def repruned(self) -> bool:
         """Whether the monitor changed at this point which parts it uses."""
-        return bool(self._row[OUT_REPRUNED])
+        return bool(self._row[at.OUT_REPRUNED])
+
+    @property
+    def held_back(self) -> bool:
+        """Whether an alert was due here that the budget kept back."""
+        return bool(self._row[at.OUT_HELD])
+
+    @property
+    def incident(self) -> int:
+        """Number of the open incident, 0 if there is none."""
+        return int(self._row[at.OUT_INCIDENT])
+
+    def _part(self, metric: int, place: int) -> float:
+        return float(self._row[at.OUT_METRICS + metric * at.PER_METRIC + place])
 
     @property
     def components(self) -> dict[str, float]:
@@ -90,11 +110,38 @@ class Reading:
 
         Their sum is the value; the remainder of a missing value is NaN.
         """
+        return {
+            f"{name}.{part}": self._part(k, j)
+            for k, name in enumerate(self._names)
+            for j, part in enumerate(COMPONENTS)
+        }
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The values by metric, as the sum of their components; NaN if missing."""
+        return {name: sum(self._part(k, j) for j in range(len(COMPONENTS))) for k, name in enumerate(self._names)}
+
+    @property
+    def ranges(self) -> dict[str, float]:
+        """``<metric>.expected``, ``<metric>.lower``, ``<metric>.upper``, in the units of the metric.
+
+        What was expected before the value came, and the bounds between which the monitor's `coverage` of ordinary
+        values lies.
+        """
         found = {}
         for k, name in enumerate(self._names):
-            start = OUT_METRICS + k * PER_METRIC
-            for j, part in enumerate(COMPONENTS):
-                found[f"{name}.{part}"] = float(self._row[start + j])
+            found[f"{name}.expected"] = self._part(k, at.R_TREND) + self._part(k, at.R_SEASONAL)
+            found[f"{name}.lower"], found[f"{name}.upper"] = self._part(k, at.R_LOWER), self._part(k, at.R_UPPER)
+        return found
+
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why each metric is reported; a metric about which there is nothing to report is left out."""
+        found = {_NO_METRIC: [_SILENT]} if self._row[at.OUT_SILENT] >= _SILENCE else {}
+        for k, name in enumerate(self._names):
+            bits = int(self._part(k, at.R_REASONS))
+            if bits:
+                found[name] = [text for bit, text in _REASONS.items() if bits & bit]
         return found
 
     def explain(self) -> pd.DataFrame:
@@ -108,9 +155,9 @@ class Reading:
         """
         import pandas as pd
 
-        start = OUT_METRICS + len(COMPONENTS)
+        start = at.OUT_METRICS + at.C_LEVEL
         cells = np.array([
-            self._row[start + k * PER_METRIC : start + k * PER_METRIC + len(CAUSES)] for k in range(len(self._names))
+            self._row[start + k * at.PER_METRIC :][: len(CAUSES)] for k in range(len(self._names))
         ])  # fmt: skip
         beyond = np.maximum(cells - 1.0, 0.0)  # what is rarer than one point in ten; the rest is ordinary
         cells = beyond if beyond.any() else cells
@@ -127,13 +174,18 @@ class Reading:
 
 
 def readings_frame(rows: NDArray[np.float64], names: tuple[str, ...], index: pd.Index) -> pd.DataFrame:
-    """Return the kernel's rows (n_rows, n_fields) as a frame: the fields, and the components of every metric."""
+    """Return the kernel's rows (n_rows, n_fields) as a frame: the fields, then components and range of every metric."""
     import pandas as pd
 
     columns: dict[str, Any] = {}
     for k, field in enumerate(FIELDS):
-        columns[field] = rows[:, k] if k <= OUT_P_VALUE else rows[:, k] != 0.0
+        columns[field] = rows[:, k] if k <= at.OUT_P_VALUE else rows[:, k] != 0.0
+    columns["held_back"] = rows[:, at.OUT_HELD] != 0.0
+    columns["incident"] = rows[:, at.OUT_INCIDENT].astype(np.int64)
     for k, name in enumerate(names):
-        for j, part in enumerate(COMPONENTS):
-            columns[f"{name}.{part}"] = rows[:, OUT_METRICS + k * PER_METRIC + j]
+        part = rows[:, at.OUT_METRICS + k * at.PER_METRIC :]
+        for j, component in enumerate(COMPONENTS):
+            columns[f"{name}.{component}"] = part[:, j]
+        columns[f"{name}.expected"] = part[:, at.R_TREND] + part[:, at.R_SEASONAL]
+        columns[f"{name}.lower"], columns[f"{name}.upper"] = part[:, at.R_LOWER], part[:, at.R_UPPER]
     return pd.DataFrame(columns, index=index)

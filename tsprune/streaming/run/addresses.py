@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from detectors.exceptions import InvalidParameterError
-from tsprune.streaming.run.runner import FileLines
+from tsprune.streaming.run.lines import FileLines
 from tsprune.streaming.run.sinks import JsonLinesSink, Sink, SqliteSink, StreamSink, WebhookSink
 from tsprune.streaming.run.sources import CsvLines, PipeLines
 
@@ -17,7 +18,7 @@ _ADDRESSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "redis": ("DB/STREAM", ("group", "consumer")),
     "mqtt": ("TOPIC", ("client",)),
     "kafka": ("TOPIC", ("group",)),
-    "prometheus": ("", ("query", "step", "start", "delay")),
+    "prometheus": ("", ("query", "step", "start", "delay", "scheme")),
 }
 
 
@@ -29,7 +30,9 @@ def open_source(where: str, *, follow: bool = False) -> Any:
     where : str
         A path (``.csv``: CSV with a column "time"; otherwise JSON lines), ``-`` for standard input, or an address:
         ``redis://HOST:PORT/DB/STREAM?group=G``, ``mqtt://HOST:PORT/TOPIC?client=C``,
-        ``kafka://HOST:PORT/TOPIC?group=G``, ``prometheus://HOST:PORT?query=Q&step=15&start=TIME``.
+        ``kafka://HOST:PORT/TOPIC?group=G``, ``prometheus://HOST:PORT/PREFIX?query=Q&query=R&step=15&start=-7d``.
+        Credentials of Redis and MQTT: ``USER:PASSWORD@`` before the host, or the environment variables
+        ``TSPRUNE_SOURCE_USERNAME`` and ``TSPRUNE_SOURCE_PASSWORD``.
     follow : bool, default=False
         Whether to wait for more where everything there is has been read.
 
@@ -45,9 +48,19 @@ def open_source(where: str, *, follow: bool = False) -> Any:
     if where == "-":
         return PipeLines()
     if "://" not in where:
-        return (CsvLines if where.lower().endswith(".csv") else FileLines)(where, follow=follow)
+        name = where.lower().removesuffix(".gz")
+        return (CsvLines if name.endswith((".csv", ".tsv")) else FileLines)(where, follow=follow)
     parts = urlsplit(where)
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    pairs = parse_qsl(parts.query)
+    options: dict[str, Any] = dict(pairs)
+    double = next((name for name in options if name != "query" and [n for n, _ in pairs].count(name) > 1), None)
+    if double is not None:
+        raise InvalidParameterError(f"an option of an address must be given once, got {double} twice in {where!r}.")
+    # credentials may stand in the address, or, where nobody reads them, in the environment
+    login: dict[str, Any] = {
+        "username": _credential(parts.username, "USERNAME"),
+        "password": _credential(parts.password, "PASSWORD"),
+    }
     path = parts.path.strip("/")
     if parts.scheme not in _ADDRESSES or parts.hostname is None:
         raise InvalidParameterError(
@@ -67,12 +80,18 @@ def open_source(where: str, *, follow: bool = False) -> Any:
 
         database, stream = path.split("/", 1)
         return RedisStream(
-            stream, host=parts.hostname, port=parts.port or 6379, database=int(database), follow=follow, **options
+            stream,
+            host=parts.hostname,
+            port=parts.port or 6379,
+            database=int(database),
+            follow=follow,
+            **login,
+            **options,
         )
     if parts.scheme == "mqtt":
         from tsprune.streaming.run.adapters.mqtt import MqttTopic
 
-        return MqttTopic(path, host=parts.hostname, port=parts.port or 1883, follow=follow, **options)
+        return MqttTopic(path, host=parts.hostname, port=parts.port or 1883, follow=follow, **login, **options)
     if parts.scheme == "kafka":
         from tsprune.streaming.run.adapters.kafka import KafkaTopic
 
@@ -80,13 +99,18 @@ def open_source(where: str, *, follow: bool = False) -> Any:
     from tsprune.streaming.run.adapters.prometheus import PrometheusRange
 
     return PrometheusRange(
-        f"http://{parts.hostname}:{parts.port or 9090}",
-        query=options["query"],
+        f"{options.get('scheme', 'http')}://{parts.hostname}:{parts.port or 9090}{parts.path.rstrip('/')}",
+        query=[query for name, query in pairs if name == "query"],
         step=float(options.get("step", 15)),
         delay=float(options.get("delay", 5)),
         start=options.get("start"),
         follow=follow,
     )
+
+
+def _credential(given: str | None, name: str) -> str | None:
+    """Return a credential of the address, or of the environment; None if there is none."""
+    return unquote(given) if given else os.environ.get(f"TSPRUNE_SOURCE_{name}") or None
 
 
 def open_sink(where: str) -> Sink:

@@ -18,7 +18,7 @@ from tsprune.exceptions import StoredStateError
 
 __all__ = ["Journal", "Progress"]
 
-_VERSION = 1
+_VERSION = 2
 _APPLICATION = 0x74737072  # "tspr": marks the file as ours
 
 
@@ -40,6 +40,20 @@ class Progress:
         Refused lines by kind.
     cursor : str
         Where a source other than a file stands.
+    alerts, held_back : int
+        Alerts raised; those that the budget kept back.
+    dialect : list
+        How the records are written; empty before the first one.
+    grouped : bool
+        Whether records of one time belong together.
+    pending : list
+        Rows that wait for more records of their time: time, text, values, number of the last line.
+    newest : int
+        Latest time met, in nanoseconds since the epoch.
+    pace : list of float
+        Memory of the usual step in time.
+    silent : int
+        Time of the last record before the silence that was reported last.
     """
 
     offset: int = 0
@@ -51,6 +65,14 @@ class Progress:
     missing: int = 0
     bad: dict[str, int] = field(default_factory=dict)
     cursor: str = ""
+    alerts: int = 0
+    held_back: int = 0
+    dialect: list[Any] = field(default_factory=list)
+    grouped: bool = False
+    pending: list[list[Any]] = field(default_factory=list)
+    newest: int = 0
+    pace: list[float] = field(default_factory=list)
+    silent: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
@@ -60,6 +82,8 @@ class Progress:
             "readings": self.readings,
             "missing": self.missing,
             "bad": dict(sorted(self.bad.items())),
+            "alerts": self.alerts,
+            "held_back": self.held_back,
         }
 
 
@@ -112,11 +136,18 @@ class Journal:
             run(f"PRAGMA application_id={_APPLICATION}")
             run(f"PRAGMA user_version={_VERSION}")
             run("CREATE TABLE run (id INTEGER PRIMARY KEY CHECK (id = 1), options TEXT, progress TEXT, monitor BLOB)")
-            run("CREATE TABLE alerts (line INTEGER PRIMARY KEY, time TEXT NOT NULL, reading TEXT NOT NULL)")
+            run(
+                "CREATE TABLE alerts (id INTEGER PRIMARY KEY AUTOINCREMENT, line INTEGER NOT NULL, "
+                "time TEXT NOT NULL, reading TEXT NOT NULL)"
+            )
+            run("CREATE TABLE marks (sink TEXT PRIMARY KEY, id INTEGER NOT NULL)")
+            run("CREATE TABLE refused (sink TEXT, id INTEGER, reason TEXT NOT NULL, PRIMARY KEY (sink, id))")
         elif application != _APPLICATION:
             raise sqlite3.DatabaseError("it is a database of another program")
-        elif run("PRAGMA user_version").fetchone()[0] != _VERSION:
-            raise sqlite3.DatabaseError("it has an unknown format version; upgrade tsprune")
+        elif (version := run("PRAGMA user_version").fetchone()[0]) != _VERSION:
+            raise sqlite3.DatabaseError(
+                f"it has format version {version}, this tsprune writes {_VERSION}; remove it to start over"
+            )
         run("COMMIT")
 
     def read(self) -> tuple[dict[str, Any], Progress, bytes] | None:
@@ -152,7 +183,7 @@ class Journal:
                 "INSERT OR REPLACE INTO run VALUES (1, ?, ?, ?)",
                 (json.dumps(options, sort_keys=True), json.dumps(asdict(progress)), monitor),
             )
-            self._connection.executemany("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", alerts)
+            self._connection.executemany("INSERT INTO alerts (line, time, reading) VALUES (?, ?, ?)", alerts)
             run("COMMIT")
         except sqlite3.OperationalError as error:
             self._connection.rollback()
@@ -166,8 +197,36 @@ class Journal:
 
     def alerts(self, after: int = 0) -> list[tuple[int, str, str]]:
         """Return the alerts committed for lines beyond `after`: line, time, the reading as JSON."""
-        query = "SELECT line, time, reading FROM alerts WHERE line > ? ORDER BY line"
+        query = "SELECT line, time, reading FROM alerts WHERE line > ? ORDER BY id"
         return list(self._connection.execute(query, (after,)))
+
+    def undelivered(self, sink: str) -> list[tuple[int, int, str, str]]:
+        """Return the alerts that `sink` has not got and has not refused: number, line, time, the reading as JSON."""
+        query = (
+            "SELECT id, line, time, reading FROM alerts WHERE id > coalesce((SELECT id FROM marks WHERE sink = ?), 0) "
+            "AND id NOT IN (SELECT id FROM refused WHERE sink = ?) ORDER BY id"
+        )
+        return list(self._connection.execute(query, (sink, sink)))
+
+    def mark(self, sink: str, number: int) -> None:
+        """Remember that `sink` has every alert up to `number`."""
+        self._connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (sink, number))
+
+    def refuse(self, sink: str, number: int, reason: str) -> None:
+        """Remember that `sink` will not take alert `number`."""
+        self._connection.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", (sink, number, reason))
+
+    def refused(self, sink: str) -> list[tuple[int, str]]:
+        """Return the lines of the alerts that `sink` refused, and why."""
+        query = "SELECT line, reason FROM refused JOIN alerts USING (id) WHERE sink = ? ORDER BY id"
+        return list(self._connection.execute(query, (sink,)))
+
+    def retry(self, sink: str) -> None:
+        """Forget what `sink` refused: its receiver may have been mended; those alerts are delivered first."""
+        row = self._connection.execute("SELECT min(id) FROM refused WHERE sink = ?", (sink,)).fetchone()
+        if row[0] is not None:
+            self._connection.execute("UPDATE marks SET id = min(id, ?) WHERE sink = ?", (row[0] - 1, sink))
+            self._connection.execute("DELETE FROM refused WHERE sink = ?", (sink,))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -3,6 +3,10 @@
 A record is one JSON object, ``{"time": "2024-01-01T00:00:00Z", "values": {"cpu": 1.5, "disk": null}}``. `time` is
 ISO 8601 text; without a zone it is UTC. `null`, ``NaN`` or an absent known name is a missing value. What breaks a
 rule raises `InvalidRecordError`, whose `kind` is the first of `KINDS` that applies.
+
+The first record of a stream decides how it is written (`Dialect`): flat, ``{"timestamp": ..., "cpu": 1.5}``, with times
+in seconds, milliseconds, microseconds or nanoseconds since 1970, with numbers as text. Every later one must be written
+so, too.
 """
 
 from __future__ import annotations
@@ -17,9 +21,11 @@ from typing import Any, NamedTuple
 from tsprune.exceptions import InvalidRecordError
 from tsprune.streaming.monitor.rows import check_values
 
-__all__ = ["KINDS", "Record", "parse_line", "parse_time"]
+__all__ = ["KINDS", "TIME_NAMES", "Dialect", "Record", "parse_line", "parse_time", "read_json"]
 
-KINDS = ("empty", "syntax", "shape", "time", "value", "infinite", "duplicate", "late")
+KINDS = ("empty", "syntax", "shape", "time", "value", "infinite", "duplicate", "late", "future")
+TIME_NAMES = ("time", "timestamp", "@timestamp", "datetime", "date", "ts", "_time")
+_UNITS = ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000), (math.inf, 1))  # largest number, nanoseconds of one
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NANOSECONDS = re.compile(r"[.,]\d{6}(\d{1,3})\d*")
@@ -35,7 +41,100 @@ class Record(NamedTuple):
     values: Mapping[str, float]
 
 
-def parse_line(line: bytes, names: Sequence[str] | None, *, adopt: bool = False) -> Record:
+class Dialect(NamedTuple):
+    """How the records of a stream are written.
+
+    Attributes
+    ----------
+    time : str
+        Name of the field that holds the time.
+    is_flat : bool
+        Whether the metrics stand beside the time, rather than in a field ``values``.
+    unit : int
+        Nanoseconds of one unit of a time since 1970; 0: times are ISO 8601 text.
+    text_numbers : bool
+        Whether text that is a number is one.
+    ignored : tuple of str
+        Fields of a flat record that are no metrics: what was text or an object in the first one.
+    """
+
+    time: str = "time"
+    is_flat: bool = False
+    unit: int = 0
+    text_numbers: bool = False
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Dialect:
+        """Return how a record, the first one, is written; the plain dialect for what is none."""
+        name = next((name for name in TIME_NAMES if name in record), None)
+        if name is None:
+            return cls()
+        values = record.get("values")
+        is_flat = not isinstance(values, Mapping)
+        found: Mapping[str, Any] = {key: value for key, value in record.items() if key != name}
+        if isinstance(values, Mapping):
+            found = values
+        time = record[name]
+        if isinstance(time, str) and _as_number(time) is not None:
+            time = _as_number(time)
+        unit = 0
+        if isinstance(time, int | float) and not isinstance(time, bool):
+            unit = next(size for most, size in _UNITS if abs(time) < most or most == math.inf)
+        texts = [value for value in found.values() if isinstance(value, str)]
+        no_metrics = tuple(
+            key
+            for key, value in found.items()
+            if is_flat and ((isinstance(value, str) and _as_number(value) is None) or isinstance(value, dict | list))
+        )
+        return cls(name, is_flat, unit, any(_as_number(text) is not None for text in texts), no_metrics)
+
+    def plain(self, record: Any) -> Any:
+        """Return a record as the plain dialect writes it; what is none comes back as it is."""
+        if not isinstance(record, dict) or self == Dialect():
+            return record
+        found = dict(record)
+        if self.is_flat and self.time in found:
+            time = found.pop(self.time)
+            found = {"time": time, "values": {k: v for k, v in found.items() if k not in self.ignored}}
+        elif self.time in found:
+            found["time"] = found.pop(self.time)
+        if self.text_numbers and isinstance(found.get("values"), dict):
+            found["values"] = {
+                name: number if isinstance(value, str) and (number := _as_number(value)) is not None else value
+                for name, value in found["values"].items()
+            }
+        if self.unit and "time" in found:
+            time = _as_number(found["time"]) if isinstance(found["time"], str) else found["time"]
+            if isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time):
+                found["time"] = _iso(time, self.unit)
+        return found
+
+
+def _as_number(text: str) -> float | None:
+    """Return text as a finite number, None if it is none; Python's own "1_000" is no number elsewhere."""
+    try:
+        number = float(text) if "_" not in text else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _iso(time: float, unit: int) -> str:
+    """Return a number of units since 1970 as ISO 8601 text in UTC, exact for integers."""
+    nanoseconds = int(time) * unit + round((time - int(time)) * unit)
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    try:
+        stamp = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
+    except OverflowError:
+        return f"{time!r} units of {unit} ns since 1970"  # refused as a time, by name
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    return f"{stamp}{fraction}Z"
+
+
+def parse_line(
+    line: bytes, names: Sequence[str] | None, *, adopt: bool = False, dialect: Dialect | None = None
+) -> Record:
     """Read one line.
 
     Parameters
@@ -46,6 +145,8 @@ def parse_line(line: bytes, names: Sequence[str] | None, *, adopt: bool = False)
         The metrics that are known; None before the first accepted line, which names them.
     adopt : bool, default=False
         Whether unknown names are accepted.
+    dialect : Dialect or None, default=None
+        How the records are written; None is the plain one.
 
     Returns
     -------
@@ -56,16 +157,9 @@ def parse_line(line: bytes, names: Sequence[str] | None, *, adopt: bool = False)
     InvalidRecordError
         With `kind` one of ``empty, syntax, shape, time, value, infinite``.
     """
-    if not line.strip():
-        raise InvalidRecordError("a record must not be empty, got a blank line; remove it.", "empty")
-    try:
-        record = json.loads(line.decode("utf-8"), parse_int=_integer, object_pairs_hook=_object)
-    except InvalidRecordError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InvalidRecordError(
-            f"a record must be one JSON value in UTF-8, got {_short(line)}: {error}.", "syntax"
-        ) from None
+    record = read_json(line)
+    if dialect is not None:
+        record = dialect.plain(record)
     if not isinstance(record, dict) or "time" not in record or not isinstance(record.get("values"), dict):
         raise InvalidRecordError(
             f'a record must be an object with "time" and an object "values", got {_short(line)}.', "shape"
@@ -83,6 +177,26 @@ def parse_line(line: bytes, names: Sequence[str] | None, *, adopt: bool = False)
             )
     time = parse_time(record["time"])
     return Record(time, record["time"], check_values(values))
+
+
+def read_json(line: bytes) -> Any:
+    """Return the JSON value of a line.
+
+    Raises
+    ------
+    InvalidRecordError
+        With `kind` one of ``empty, syntax, shape``.
+    """
+    if not line.strip():
+        raise InvalidRecordError("a record must not be empty, got a blank line; remove it.", "empty")
+    try:
+        return json.loads(line.decode("utf-8"), parse_int=_integer, object_pairs_hook=_object)
+    except InvalidRecordError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InvalidRecordError(
+            f"a record must be one JSON value in UTF-8, got {_short(line)}: {error}.", "syntax"
+        ) from None
 
 
 def parse_time(text: Any) -> int:

@@ -1,21 +1,21 @@
 """Run: lines in, readings out, nothing lost and nothing doubled.
 
-Law: every accepted line after the priming ones gives exactly one reading, whatever happened in between; a refused
-line leaves no trace but its count. Order of a commit: the readings are written to the output first, then one SQLite
-transaction moves state, place in the input, counts and alerts. After a crash the output is cut back to what the last
-transaction counts.
+Invariant: every accepted line after the priming ones gives exactly one reading - where records of one time belong
+together, every row of them - whatever happened in between; a refused line leaves no trace but its count. Order of a
+commit: the readings are written to the output first, then one SQLite transaction moves state, place in the input,
+counts and alerts. After a crash the output is cut back to what the last transaction counts.
 """
 
 from __future__ import annotations
 
 import codecs
 import errno
-import hashlib
 import json
+import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,19 +26,23 @@ from tsprune.exceptions import InvalidRecordError, StoredStateError
 from tsprune.streaming.monitor.monitor import StreamMonitor
 from tsprune.streaming.monitor.reading import Reading
 from tsprune.streaming.run.journal import Journal, Progress
-from tsprune.streaming.run.records import Record, parse_line
+from tsprune.streaming.run.lines import Line
+from tsprune.streaming.run.output import open_output
+from tsprune.streaming.run.records import Dialect, Record, parse_line, read_json
+from tsprune.streaming.run.row_order import Leap, RowOrder, out_of_order
+from tsprune.streaming.run.wording import reading_fields, silence_fields
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-__all__ = ["FileLines", "Line", "MonitorRun", "RefusedLineError"]
+__all__ = ["MonitorRun", "RefusedLineError"]
 
 _COMMIT_LINES = 2000
 _COMMIT_SECONDS = 1.0
-_FINGERPRINT_BYTES = 4096
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_IDLE_SECONDS = 1.0  # that end the wait for the rest of a row
+_MOST_HELD = 1000  # lines that wait for a record of the future to be confirmed
+_SILENT = 4.0  # strength of the evidence that a silence is no chance
+_LIVE_STEPS = 20  # a stream is live if its last record was not older than that when it came
+
+logger = logging.getLogger("tsprune.monitor")
 
 
 class RefusedLineError(InvalidRecordError):
@@ -49,74 +53,6 @@ class RefusedLineError(InvalidRecordError):
         self.number = number
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a source; `offset` and `cursor` say where the source stands once it is done."""
-
-    text: bytes
-    offset: int = 0
-    cursor: str = ""
-
-
-class FileLines:
-    """The lines of a file from a place on; with `follow`, also those that are written later.
-
-    Iterating gives a `Line`, or None where nothing has come for now.
-
-    Parameters
-    ----------
-    path : path
-    follow : bool, default=False
-        Whether to wait for more; an unfinished last line is then waited for, otherwise it counts as a line.
-    pause : float, default=0.2
-        Seconds between two looks.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], *, follow: bool = False, pause: float = 0.2) -> None:
-        self.path = Path(path)
-        self.follow = follow
-        self.pause = pause
-
-    def fingerprint(self, offset: int) -> str:
-        """Return the SHA-256 of the last bytes before `offset`."""
-        with self.path.open("rb") as file:
-            start = max(0, offset - _FINGERPRINT_BYTES)
-            file.seek(start)
-            return hashlib.sha256(file.read(offset - start)).hexdigest()
-
-    def check(self, progress: Progress) -> None:
-        """Raise `StoredStateError` unless the file still begins with what was read."""
-        if self.path.stat().st_size < progress.offset or self.fingerprint(progress.offset) != progress.fingerprint:
-            raise StoredStateError(
-                f"the input {str(self.path)!r} must still hold the {progress.lines} lines that the state counts, got "
-                "another file; use another state for it, or remove the state to start over."
-            )
-
-    def lines(self, progress: Progress) -> Iterator[Line | None]:
-        """Yield the lines after `progress`."""
-        offset = progress.offset
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            begun = b""
-            while True:
-                text = begun + file.readline()
-                if text.endswith(b"\n") or (text and not self.follow):
-                    begun, offset = b"", offset + len(text)
-                    yield Line(text, offset)
-                elif not self.follow:
-                    return
-                else:
-                    begun = text
-                    yield None
-                    time.sleep(self.pause)
-
-    def acknowledge(self, progress: Progress) -> None:
-        """Nobody to tell: a file keeps everything."""
-
-    def close(self) -> None:
-        """Nothing to let go of: the file is open only while `lines` is read."""
-
-
 @dataclass
 class MonitorRun:
     """One input, one state, one output.
@@ -124,7 +60,7 @@ class MonitorRun:
     Parameters
     ----------
     source : Source
-        `FileLines`, or another one of the protocol in `tsprune.streaming.sources`.
+        `FileLines`, or another one of the protocol in `tsprune.streaming.run.sources`.
     journal : Journal
     output : path
     monitor : StreamMonitor
@@ -134,7 +70,17 @@ class MonitorRun:
     skip : bool
         Whether refused lines are counted and passed over; otherwise the first one stops the run.
     options : dict
-        What must be equal in the run that made the state.
+        What must be equal in the run that made the state. The policy of `monitor` may differ: it holds from now on.
+    lateness : float or None
+        Seconds by which records may be late; records of one time are then one row. None: records of one time are one
+        row only where the first ones are written so.
+    max_jump : float or None
+        Longest step in time that is taken as it comes, in seconds; a longer one waits for a second record that
+        confirms it. None: 500 usual steps and three times the longest gap so far.
+    history : Source or None
+        What to learn from, instead of the first `prime` lines.
+    clock : callable
+        Seconds since the epoch; tells a stream that is live from a backfill.
     listeners : list of callables
         Called with (reading, progress) after each reading.
     after_commit : list of callables
@@ -150,6 +96,10 @@ class MonitorRun:
     options: dict[str, Any] = field(default_factory=dict)
     listeners: list[Callable[[Reading, Progress], None]] = field(default_factory=list)
     after_commit: list[Callable[[Progress], None]] = field(default_factory=list)
+    lateness: float | None = None
+    max_jump: float | None = None
+    history: Any = None
+    clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
         """Begin with nothing done."""
@@ -159,6 +109,12 @@ class MonitorRun:
         self._names: tuple[str, ...] | None = None
         self._last: int | None = None
         self._alerts: list[tuple[int, str, str]] = []
+        self._held: list[Line] = []
+        self._leap = Leap(self.max_jump)
+        self._text = ""
+        self._dialect = Dialect()
+        self._idle_since: float | None = None
+        self._is_live = False
         self._primed = False
         self._is_begun = False
         self._uncommitted = 0
@@ -174,10 +130,11 @@ class MonitorRun:
             If state, input and output do not belong together.
         """
         self._restore()
+        logger.info("started: %d lines done, %d readings", self.progress.lines, self.progress.readings)
         for told in self.after_commit:
             told(self.progress)
         try:
-            with self._open_output() as out:
+            with open_output(self.output, self.journal.path, self.progress, is_begun=self._is_begun) as out:
                 self._follow(out)
         except OSError as error:
             if error.errno not in _NO_ROOM:
@@ -186,111 +143,243 @@ class MonitorRun:
                 f"the output {str(self.output)!r} cannot be written: {error}; make room and run again, what was "
                 "committed before is kept."
             ) from None
+        logger.info("ended: %d lines done, %d readings", self.progress.lines, self.progress.readings)
         return self.progress
 
     def _follow(self, out: BinaryIO) -> None:
         """Take line by line, commit now and then."""
         if not self._is_begun:  # from now on, what the output holds is this run's
             self.journal.commit(self.options, self.progress, b"{}", [])
+            if self.history is not None:
+                self._learn_history()
         committed = time.monotonic()
         for line in self.source.lines(self.progress):
             if line is not None:
+                self._idle_since = None
                 try:
                     self._take(line, out)
                 except RefusedLineError:
                     self._commit(out)
                     raise
                 self._uncommitted += 1
+            else:
+                self._wait(out)
             late = time.monotonic() - committed > _COMMIT_SECONDS
             if line is None or late or self._uncommitted >= _COMMIT_LINES or self.stopping:
                 self._commit(out)
                 committed = time.monotonic()
             if self.stopping:
                 break
+        if not self.stopping:
+            self._release(out, everything=True)
+            if self._held:
+                logger.warning("line %d is far in the future and waits for a second one", self.progress.lines + 1)
         self._commit(out)
+
+    def _wait(self, out: BinaryIO) -> None:
+        """Nothing has come: rows that wait may be complete, and a stream may have fallen silent."""
+        now = time.monotonic()
+        if self._idle_since is None:
+            self._idle_since = now
+        if self.progress.pending and now - self._idle_since > max(_IDLE_SECONDS, self.lateness or 0.0):
+            self._release(out, everything=True)
+            self._uncommitted += 1
+        if not (self._primed and self._is_live) or self._last is None or self.progress.silent == self._last:
+            return
+        silent = self.clock() - self._last / 1e9
+        if self.monitor.silence(int(self.clock() * 1e9)) >= _SILENT:
+            fields = silence_fields(self.progress.lines, self._text, silent)
+            self._alerts.append((self.progress.lines, self._text, json.dumps(fields)))
+            self.progress.silent = self._last
+            self.progress.alerts += 1
+            self._uncommitted += 1
+            logger.warning("alert: %s", fields["text"])
 
     # ------------------------------------------------------------------------------------------- one line
     def _take(self, line: Line, out: BinaryIO) -> None:
-        progress = self.progress
-        try:
-            text = line.text if progress.lines else line.text.removeprefix(codecs.BOM_UTF8)
-            record = parse_line(text, self._names, adopt=self.monitor.new_metrics == "adopt")
-            self._check_order(record.time)
-        except InvalidRecordError as error:
-            if not self.skip:
-                raise RefusedLineError(progress.lines + 1, error) from None
-            progress.lines += 1
-            progress.bad[error.kind] = progress.bad.get(error.kind, 0) + 1
-            progress.offset, progress.cursor = line.offset, line.cursor
+        """Take a line, or hold it until the time of the one before it is confirmed."""
+        if self._held:
+            self._held.append(line)
+            self._resolve(out)
             return
-        if self._names is None:
-            self._names = tuple(record.values)
+        try:
+            record = self._parse(line)
+            if self._last is not None and self._leap.is_one((record.time - self._last) / 1e9):
+                self._held.append(line)
+                return
+            self._accept(record, line, out)
+        except InvalidRecordError as error:
+            self._refuse(line, error)
+
+    def _resolve(self, out: BinaryIO) -> None:
+        """Decide on a held record with the line that came last: it is confirmed, contradicted, or neither."""
+        held, last = self._parse(self._held[0]), self._last or 0
+        try:
+            here = self._parse(self._held[-1]).time
+        except InvalidRecordError:
+            here = last  # no witness
+        confirms = here > held.time and not self._leap.is_one((here - held.time) / 1e9)
+        contradicts = here > last and not confirms and here != held.time
+        if not (confirms or contradicts or len(self._held) > _MOST_HELD):
+            return
+        waiting, self._held = self._held, []
+        first = waiting.pop(0)
+        if confirms:
+            try:
+                self._accept(held, first, out)
+            except InvalidRecordError as refusal:
+                self._refuse(first, refusal)
+        else:
+            leap = InvalidRecordError(
+                f"time must not leap far ahead of the stream, got {pd.Timestamp(held.time)} after {pd.Timestamp(last)} "
+                "and before earlier ones; mend the clock of the sender, or pass --max-jump SECONDS.",
+                "future",
+            )
+            self._refuse(first, leap)
+        for line in waiting:
+            self._take(line, out)
+
+    def _parse(self, line: Line) -> Record:
+        """Read a line; the first one that is a record decides how records are written."""
+        progress = self.progress
+        text = line.text if progress.lines else line.text.removeprefix(codecs.BOM_UTF8)
+        adopt = self.monitor.new_metrics == "adopt" or not self._primed
+        if progress.dialect:
+            return parse_line(text, self._names, adopt=adopt, dialect=self._dialect)
+        found = read_json(text)
+        dialect = Dialect.of(found) if isinstance(found, dict) else Dialect()
+        record = parse_line(text, self._names, adopt=adopt, dialect=dialect)
+        self._dialect = dialect
+        progress.dialect = [*dialect[:-1], list(dialect.ignored)]
+        return record
+
+    def _refuse(self, line: Line, error: InvalidRecordError) -> None:
+        """Count a refused line, or stop at it."""
+        progress = self.progress
+        if not self.skip:
+            raise RefusedLineError(progress.lines + 1, error) from None
+        progress.lines += 1
+        progress.bad[error.kind] = progress.bad.get(error.kind, 0) + 1
+        progress.offset, progress.cursor = line.offset, line.cursor
+        if progress.bad[error.kind] == 1:
+            logger.warning("line %d refused (%s): %s", progress.lines, error.kind, error)
+
+    def _accept(self, record: Record, line: Line, out: BinaryIO) -> None:
+        """Take a record that could be read; raises `InvalidRecordError` before anything has changed."""
+        progress = self.progress
+        self._check_names(record)
+        last = self._last
+        if progress.grouped or self.lateness is not None:
+            order = RowOrder(progress, round((self.lateness or 0.0) * 1e9))
+            order.add(record, progress.lines + 1, last)
+            progress.grouped = True
+        elif last is not None and record.time <= last:
+            raise out_of_order(record.time, last)
+        if not self._primed:
+            known = self._names or ()
+            self._names = (*known, *(name for name in record.values if name not in known))
         elif self.monitor.new_metrics == "adopt":
-            self._names += tuple(name for name in record.values if name not in self._names)
-        self._last = record.time
+            self._names = (*(self._names or ()), *(n for n in record.values if n not in (self._names or ())))
         progress.lines += 1
         progress.accepted += 1
-        values = record.values
-        if len(values) < len(self._names) or any(map(math.isnan, values.values())):
-            progress.missing += 1
         progress.offset, progress.cursor = line.offset, line.cursor
+        if progress.grouped:
+            self._release(out)
+        else:
+            self._row(record, progress.lines, out)
+
+    def _check_names(self, record: Record) -> None:
+        """Raise for a name that the first records did not have, unless it is one metric of many of the same time."""
+        names = self._names
+        if self._primed or names is None or self.monitor.new_metrics == "adopt" or self.lateness is not None:
+            return
+        unknown = [name for name in record.values if name not in names]
+        before = self._history[-1] if self._history else None
+        if self.progress.grouped or (before is None and not unknown):
+            return
+        if before is not None and before.time == record.time and _are_parts(before, record):
+            logger.info("records of one time belong together: %s, %s", list(before.values), list(record.values))
+            self._history.pop()
+            self._last = self._history[-1].time if self._history else None
+            self.progress.missing -= len(before.values) < len(names) or any(map(math.isnan, before.values.values()))
+            RowOrder(self.progress, 0).add(before, self.progress.lines, self._last)
+            self.progress.grouped = True
+            return
+        if not unknown:
+            return
+        raise InvalidRecordError(
+            f"a record must name primed metrics only, got {unknown[0]!r}; known: {list(names)[:8]}. "
+            "Prime with it, or adopt new metrics.",
+            "shape",
+        )
+
+    def _release(self, out: BinaryIO, *, everything: bool = False) -> None:
+        """Score the rows that need not wait any longer."""
+        if not self.progress.pending:
+            return
+        order = RowOrder(self.progress, round((self.lateness or 0.0) * 1e9))
+        for record, number in order.leave(self._names or (), known=self._primed, everything=everything):
+            self._row(record, number, out)
+
+    def _row(self, record: Record, number: int, out: BinaryIO) -> None:
+        """Learn from a row, or score it."""
+        if self._last is not None:
+            self._leap.follow((record.time - self._last) / 1e9)
+            self.progress.pace = self._leap.memory
+        self._last, self._text = record.time, record.text
+        if len(record.values) < len(self._names or ()) or any(map(math.isnan, record.values.values())):
+            self.progress.missing += 1
         if self._primed:
-            self._write(record, out)
+            self._write(record, number, out)
             return
         self._history.append(record)
-        if len(self._history) >= self.prime:
+        if len(self._history) % 100 == 0 and len(self._history) < self.prime:
+            logger.info("learning %d of %d", len(self._history), self.prime)
+        if self.history is None and len(self._history) >= self.prime:
             self._learn()
 
-    def _check_order(self, moment: int) -> None:
-        """Raise unless `moment` is later than the last accepted line."""
-        if self._last is not None and moment <= self._last:
-            kind = "duplicate" if moment == self._last else "late"
-            raise InvalidRecordError(
-                f"time must be later than that of the last accepted line, {pd.Timestamp(self._last)}, got "
-                f"{pd.Timestamp(moment)}.",
-                kind,
-            )
+    def _learn_history(self) -> None:
+        """Prime the monitor with the records of the history."""
+        live, self.progress = self.progress, Progress()
+        for line in self.history.lines(self.progress):
+            if line is not None:
+                record = self._parse(line)
+                known = self._names or ()
+                self._names = (*known, *(name for name in record.values if name not in known))
+                if self._history and record.time <= self._history[-1].time:
+                    raise out_of_order(record.time, self._history[-1].time)
+                self.progress.lines += 1
+                self._history.append(record)
+        if not self._history:
+            raise InvalidRecordError("the history must hold at least one record, got none; check --history.", "empty")
+        self._last, self.progress = self._history[-1].time, live
+        self._learn()
+        self._uncommitted += 1
 
     def _learn(self) -> None:
         """Prime the monitor with the history, and forget that."""
         index = pd.DatetimeIndex([record.time for record in self._history], name="time")
         rows = [[record.values.get(name, math.nan) for name in self._names or ()] for record in self._history]
         self.monitor.prime(pd.DataFrame(rows, index=index, columns=list(self._names or ())))
+        logger.info("learnt from %d rows of %d metrics", len(rows), len(self._names or ()))
         self._history, self._primed = [], True
 
-    def _write(self, record: Record, out: BinaryIO) -> None:
-        """Score a record and write its reading."""
+    def _write(self, record: Record, number: int, out: BinaryIO) -> None:
+        """Score a row and write its reading."""
         reading = self.monitor.update(pd.Timestamp(record.time), record.values)
-        fields: dict[str, Any] = {
-            "line": self.progress.lines,
-            "time": record.text,
-            "score": reading.score,
-            "onset": reading.onset,
-            "p_value": reading.p_value,
-            "is_anomaly": reading.is_anomaly,
-            "alert": reading.alert,
-            "repruned": reading.repruned,
-        }
-        if reading.alert:
-            fields["because"] = self._because(reading)
+        fields = reading_fields(reading, number, record.text)
         text = json.dumps(fields, allow_nan=False)
         out.write(text.encode() + b"\n")
-        self.progress.readings += 1
+        progress = self.progress
+        progress.readings += 1
+        progress.held_back = self.monitor.counts_["suppressed"]
+        self._is_live = self.clock() * 1e9 - record.time < _LIVE_STEPS * self.monitor.step_
         if reading.alert:
-            self._alerts.append((self.progress.lines, record.text, text))
+            progress.alerts += 1
+            self._alerts.append((number, record.text, text))
+            logger.warning("alert: %s", fields["text"])
         for listener in self.listeners:
-            listener(reading, self.progress)
-
-    @staticmethod
-    def _because(reading: Reading) -> dict[str, dict[str, float]]:
-        """Return the causes of an alert with a share of at least 5 %, by metric."""
-        table = reading.explain()
-        found: dict[str, dict[str, float]] = {}
-        for metric, row in table.iterrows():
-            shares = {str(cause): round(float(share), 3) for cause, share in row.items() if share >= 0.05}
-            if shares:
-                found[str(metric)] = shares
-        return found
+            listener(reading, progress)
 
     # ------------------------------------------------------------------------------------------- persistence
     def _restore(self) -> None:
@@ -309,9 +398,18 @@ class MonitorRun:
                 f"{options.get(differing[0])!r}, is {self.options.get(differing[0])!r}; use those, or another state."
             )
         self.source.check(self.progress)
+        if self.progress.pace:
+            self._leap.restore(self.progress.pace)
+        if self.progress.dialect:
+            time_name, is_flat, unit, text_numbers, ignored = self.progress.dialect
+            self._dialect = Dialect(time_name, is_flat, unit, text_numbers, tuple(ignored))
         if not blob.startswith(b"{"):
+            policy = self.monitor.alerts
             self.monitor, self._primed = StreamMonitor.from_bytes(blob), True
             self._names, self._last = self.monitor.names_, self.monitor.last_time_
+            if self.monitor.alerts != policy:
+                logger.info("another policy from here on")
+                self.monitor.set_alerts(policy)
             return
         try:
             kept = json.loads(blob)
@@ -325,36 +423,6 @@ class MonitorRun:
                 "copy, or remove it to start over."
             ) from None
         self._last = self._history[-1].time if self._history else None
-
-    def _open_output(self) -> BinaryIO:
-        """Open the output, cut back to what counts."""
-        if self.output.exists() and not self.output.is_file():
-            raise StoredStateError(
-                f"the output {str(self.output)!r} must be a regular file, because it is cut back after a crash; write "
-                "to one, and follow that."
-            )
-        out: BinaryIO = self.output.open("r+b") if self.output.exists() else self.output.open("w+b")
-        if not _lock(out):
-            out.close()
-            raise StoredStateError(
-                f"the output {str(self.output)!r} is being written by another run; end that one, or name another file."
-            )
-        held = out.seek(0, os.SEEK_END)
-        if not self._is_begun and held:
-            out.close()
-            raise StoredStateError(
-                f"the output {str(self.output)!r} must be empty where the state {str(self.journal.path)!r} is new, got "
-                f"{held} bytes; give the state that belongs to it, name another file, or remove it."
-            )
-        if held < self.progress.output_bytes:
-            out.close()
-            raise StoredStateError(
-                f"the output {str(self.output)!r} must hold the {self.progress.output_bytes} bytes that the state "
-                f"counts, got {held}; restore it, or remove the state to start over."
-            )
-        out.truncate(self.progress.output_bytes)
-        out.seek(self.progress.output_bytes)
-        return out
 
     def _commit(self, out: BinaryIO) -> None:
         """Make what was done since the last commit last."""
@@ -378,14 +446,6 @@ class MonitorRun:
             told(self.progress)
 
 
-def _lock(file: BinaryIO) -> bool:
-    """Hold a file until it is closed; False if another process does. Where there are no such locks, always True."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
+def _are_parts(first: Record, second: Record) -> bool:
+    """Return whether two records of one time have different metrics, so that they may be parts of one row."""
+    return bool(first.values) and bool(second.values) and first.values.keys().isdisjoint(second.values)

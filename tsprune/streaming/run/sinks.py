@@ -1,8 +1,8 @@
 """Sinks: where alerts go, after the commit, and again after a crash until they have arrived.
 
-Law: an alert is delivered only once it is committed. Every sink has a mark, the line of the last alert that arrived; a
-crash between delivery and mark delivers again, so alerts carry their line as an identity, and the sinks that can
-tell (file, SQLite, webhooks that honour ``Idempotency-Key``) keep one of each.
+Invariant: an alert is delivered only once it is committed. Every sink has a mark in the journal, the last alert that
+arrived; a crash between delivery and mark delivers again, so alerts carry an identity, and the sinks that can tell
+(file, SQLite, webhooks that honour ``Idempotency-Key``) keep one of each. `Outbox` in `outbox` delivers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from detectors.storage.atomic_file import replace_file
-from tsprune.exceptions import StoredStateError
-from tsprune.streaming.run.journal import Journal, Progress
+__all__ = ["Alert", "JsonLinesSink", "RefusedAlertError", "Sink", "SqliteSink", "StreamSink", "WebhookSink"]
 
-__all__ = ["Alert", "JsonLinesSink", "Outbox", "Sink", "SqliteSink", "StreamSink", "WebhookSink"]
+
+class RefusedAlertError(OSError):
+    """A receiver will not take an alert, however often it is sent; those before it have arrived."""
+
+    def __init__(self, message: str, alert: Alert) -> None:
+        super().__init__(message)
+        self.alert = alert
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Alert:
     Attributes
     ----------
     line : int
-        1-based number of the record that raised it: its identity.
+        1-based number of the record that raised it; of the last one before a silence.
     time : str
         Time of the record, as given.
     reading : dict
@@ -43,6 +47,11 @@ class Alert:
     line: int
     time: str
     reading: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other alert of the run."""
+        return f"silent-{self.line}" if self.reading.get("kind") == "silent" else str(self.line)
 
     def to_json(self) -> str:
         """Return one line of JSON."""
@@ -88,27 +97,30 @@ class JsonLinesSink:
 
     def deliver(self, alerts: Sequence[Alert]) -> None:
         """Append the alerts and make them last."""
-        last = self._cut()
+        held = self._cut()
         with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(alert.to_json() + "\n" for alert in alerts if alert.line > last)
+            file.writelines(alert.to_json() + "\n" for alert in alerts if alert.key not in held)
             file.flush()
             os.fsync(file.fileno())
 
-    def _cut(self) -> int:
-        """Cut off an unfinished last line; return the number of the last alert."""
+    def _cut(self) -> set[str]:
+        """Cut off an unfinished last line; return the keys of the alerts that are there."""
         if not self.path.exists():
-            return 0
+            return set()
         with self.path.open("r+b") as file:
             kept = file.read()
             whole = kept[: kept.rfind(b"\n") + 1]
             if len(whole) < len(kept):
                 file.truncate(len(whole))
-        lines = whole.splitlines()
-        return int(json.loads(lines[-1])["line"]) if lines else 0
+        held = (json.loads(line) for line in whole.splitlines())
+        return {Alert(int(alert["line"]), "", alert).key for alert in held}
 
 
 class SqliteSink:
-    """Alerts as rows of a table ``alerts`` (line, time, reading) of an SQLite file of its own."""
+    """Alerts as rows of a table ``alerts`` (line, time, reading) of an SQLite file of its own.
+
+    A silence has the negative number of the line before it.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -127,10 +139,15 @@ class SqliteSink:
                     "CREATE TABLE IF NOT EXISTS alerts "
                     "(line INTEGER PRIMARY KEY, time TEXT NOT NULL, reading TEXT NOT NULL)"
                 )
-                connection.executemany(
-                    "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)",
-                    [(alert.line, alert.time, json.dumps(dict(alert.reading), allow_nan=False)) for alert in alerts],
-                )
+                rows = [
+                    (
+                        -alert.line if alert.key.startswith("silent") else alert.line,
+                        alert.time,
+                        json.dumps(dict(alert.reading), allow_nan=False),
+                    )
+                    for alert in alerts
+                ]
+                connection.executemany("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
             raise OSError(f"{self.name}: {error}") from None
         finally:
@@ -138,7 +155,7 @@ class SqliteSink:
 
 
 class WebhookSink:
-    """Alerts posted to a URL, one JSON object each, with the header ``Idempotency-Key: LINE``.
+    """Alerts posted to a URL, one JSON object each, with a header ``Idempotency-Key``: line, ``silent-LINE``.
 
     Parameters
     ----------
@@ -147,14 +164,13 @@ class WebhookSink:
     timeout : float, default=10
         Longest wait for an answer, in seconds.
     attempts : int, default=3
-        Tries an alert, with pauses of `pause`, 2 `pause`, 4 `pause`, ... seconds between them; answers of 400 to 499
-        other than 408 and 429 are final: the receiver refuses the alert, and it counts as delivered.
+        Tries an alert, with pauses of `pause`, 2 `pause`, 4 `pause`, ... seconds between them. Answers of 400 to 499
+        other than 408, 425 and 429 are final for this run: `RefusedAlertError`.
     pause : float, default=0.5
     """
 
     def __init__(self, url: str, *, timeout: float = 10.0, attempts: int = 3, pause: float = 0.5) -> None:
         self.url, self.timeout, self.attempts, self.pause = url, timeout, attempts, pause
-        self.refused: list[tuple[int, int]] = []
 
     @property
     def name(self) -> str:
@@ -167,7 +183,7 @@ class WebhookSink:
             self._post(alert)
 
     def _post(self, alert: Alert) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": str(alert.line)}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": alert.key}
         request = urllib.request.Request(self.url, alert.to_json().encode(), headers, method="POST")
         for attempt in range(self.attempts):
             try:
@@ -175,9 +191,10 @@ class WebhookSink:
                     return
             except urllib.error.HTTPError as error:
                 error.close()
-                if 400 <= error.code < 500 and error.code not in (408, 429):
-                    self.refused.append((alert.line, error.code))
-                    return
+                if 400 <= error.code < 500 and error.code not in (408, 425, 429):
+                    raise RefusedAlertError(
+                        f"{self.name}: the alert of line {alert.line} was refused with status {error.code}", alert
+                    ) from None
                 failure: OSError = error
             except OSError as error:
                 failure = error
@@ -186,53 +203,3 @@ class WebhookSink:
         raise OSError(
             f"{self.name}: alert of line {alert.line} was not taken after {self.attempts} attempts: {failure}"
         )
-
-
-class Outbox:
-    """Delivers committed alerts to sinks, each from its own mark on; call it after each commit.
-
-    A sink that fails keeps its mark: its alerts wait in the journal and are tried again at the next commit, `failures`
-    says what happened last.
-
-    Parameters
-    ----------
-    journal : Journal
-        Of the run; the alerts are read from it.
-    path : path
-        Where the marks are kept, as JSON.
-    sinks : sequence of Sink
-    """
-
-    def __init__(self, journal: Journal, path: str | os.PathLike[str], sinks: Sequence[Sink]) -> None:
-        self.journal, self.path, self.sinks = journal, Path(path), list(sinks)
-        self.failures: dict[str, str] = {}
-        self._marks: dict[str, int] = {}
-        if self.path.exists():
-            try:
-                self._marks = {str(name): int(line) for name, line in json.loads(self.path.read_text()).items()}
-            except (ValueError, AttributeError, TypeError) as error:
-                raise StoredStateError(
-                    f"the marks {str(self.path)!r} must be those of an outbox, got another file: {error}; remove it to "
-                    "deliver every alert again."
-                ) from None
-
-    def __call__(self, progress: Progress) -> None:  # noqa: ARG002 - what the run gives after a commit
-        """Deliver what has not arrived yet."""
-        first = min((self._marks.get(sink.name, 0) for sink in self.sinks), default=0)
-        alerts = [Alert(line, moment, json.loads(reading)) for line, moment, reading in self.journal.alerts(first)]
-        for sink in self.sinks:
-            due = [alert for alert in alerts if alert.line > self._marks.get(sink.name, 0)]
-            if not due:
-                continue
-            try:
-                sink.deliver(due)
-            except OSError as error:
-                self.failures[sink.name] = str(error)
-                continue
-            self.failures.pop(sink.name, None)
-            self._marks[sink.name] = due[-1].line
-            self._keep()
-
-    def _keep(self) -> None:
-        """Write the marks, atomically."""
-        replace_file(self.path, json.dumps(self._marks).encode())

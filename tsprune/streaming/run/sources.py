@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, Protocol
 from detectors.exceptions import InvalidParameterError
 from tsprune.exceptions import StoredStateError
 from tsprune.streaming.run.journal import Progress
-from tsprune.streaming.run.runner import FileLines, Line
+from tsprune.streaming.run.lines import FileLines, Line
+from tsprune.streaming.run.records import TIME_NAMES
 
 __all__ = ["CsvLines", "PipeLines", "Source", "check_same", "record_text"]
 
@@ -80,29 +81,35 @@ def _number(value: Any) -> Any:
 class CsvLines(FileLines):
     """The rows of a CSV file with a header: a column of times, every other column a metric.
 
+    Cells are separated by commas, semicolons (then a decimal comma is read, too) or tabs, whichever the header has.
     Quoted line breaks are not supported: a row is a line.
 
     Parameters
     ----------
     path : path
-    time_column : str, default="time"
+    time_column : str or None, default=None
+        None takes the column called ``time``, ``timestamp``, ``datetime``, ``date`` or ``ts``.
     follow, pause
         As of `FileLines`.
     """
 
-    def __init__(self, path: Any, *, time_column: str = "time", follow: bool = False, pause: float = 0.2) -> None:
+    def __init__(self, path: Any, *, time_column: str | None = None, follow: bool = False, pause: float = 0.2) -> None:
         super().__init__(path, follow=follow, pause=pause)
         self.time_column = time_column
+        self._separator = ","
 
     def lines(self, progress: Progress) -> Iterator[Line | None]:
         """Yield the rows after `progress`, as records; a row of another length as it stands, to be refused."""
-        with self.path.open("rb") as file:
+        with self.open() as file:
             header = file.readline()
+        self._separator = max(",;\t", key=lambda mark: header.count(mark.encode()))
         names = self._names(header)
-        if self.time_column not in names:
+        known = TIME_NAMES if self.time_column is None else (self.time_column,)
+        column = next((name for name in known if name in names), None)
+        if column is None:
             raise InvalidParameterError(
-                f"the header of {str(self.path)!r} must name the time column {self.time_column!r}, got {names[:8]}; "
-                "call that column so, and separate by commas."
+                f"the header of {str(self.path)!r} must name the time column {known[0]!r}, got {names[:8]}; "
+                "call that column so, and separate by commas, semicolons or tabs."
             )
         if progress.offset < len(header):
             progress.offset = len(header)
@@ -111,14 +118,18 @@ class CsvLines(FileLines):
                 yield line
                 continue
             try:
-                cells = _cells(line.text)
+                cells = _cells(line.text, self._separator)
             except csv.Error:  # the run refuses what is no row
                 cells = []
             if len(cells) != len(names):
                 yield line
                 continue
             row = dict(zip(names, cells, strict=True))
-            time = row.pop(self.time_column)
+            time = row.pop(column)
+            if self._separator == ";":
+                row = {name: cell.replace(",", ".") if "." not in cell else cell for name, cell in row.items()}
+            if line.offset == 0 and line.text == header:  # of a file that was rotated
+                continue
             yield Line(record_text(time, row), line.offset, line.cursor)
 
     def _names(self, header: bytes) -> list[str]:
@@ -131,7 +142,7 @@ class CsvLines(FileLines):
         """
         try:
             header.decode("utf-8-sig")
-            names = _cells(header.removeprefix(codecs.BOM_UTF8))
+            names = _cells(header.removeprefix(codecs.BOM_UTF8), self._separator)
         except (UnicodeDecodeError, csv.Error) as error:
             raise InvalidParameterError(
                 f"{str(self.path)!r} must begin with a header of CSV in UTF-8, ended by a line feed, got "
@@ -146,9 +157,9 @@ class CsvLines(FileLines):
         return names
 
 
-def _cells(line: bytes) -> list[str]:
+def _cells(line: bytes, separator: str) -> list[str]:
     """Return the cells of one line of CSV."""
-    return next(csv.reader([line.decode("utf-8", "replace").rstrip("\r\n")]), [])
+    return next(csv.reader([line.decode("utf-8", "replace").rstrip("\r\n")], delimiter=separator), [])
 
 
 class PipeLines:

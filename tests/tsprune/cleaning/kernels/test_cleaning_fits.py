@@ -36,18 +36,20 @@ def test_autoregression_is_iterated_least_squares(seed: int, order: int, is_walk
     a = rng.standard_t(3.0, size=200)
     a = np.cumsum(a) / 10.0 if is_walk else a
     expected = plain_autoregression(a, order, 5)
-    np.testing.assert_allclose(robust_autoregression(a, order, 5), expected, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(robust_autoregression(a, np.ones(a.size), order, 5), expected, rtol=1e-8, atol=1e-9)
 
 
 def test_autoregression_of_a_smooth_series_keeps_its_digits() -> None:
     """Six lags of a line with a little noise are all but the same column: squaring their condition costs digits."""
     a = np.linspace(-1.0, 1.0, 400) + 1e-4 * np.random.default_rng(0).normal(size=400)
-    np.testing.assert_allclose(robust_autoregression(a, 6, 5), plain_autoregression(a, 6, 5), atol=1e-6)
+    np.testing.assert_allclose(
+        robust_autoregression(a, np.ones(a.size), 6, 5), plain_autoregression(a, 6, 5), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("a", [np.zeros(50), np.ones(50), np.arange(50.0), np.tile([0.0, 1.0], 25)])
 def test_lags_that_repeat_each_other_still_explain_the_series(a: np.ndarray) -> None:
-    coefficients = robust_autoregression(a, 4, 5)
+    coefficients = robust_autoregression(a, np.ones(a.size), 4, 5)
     lags = np.column_stack([*(a[4 - k : a.size - k] for k in range(1, 5)), np.ones(a.size - 4)])
     np.testing.assert_allclose(lags @ coefficients, a[4:], atol=1e-6)
 

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import naive_cleaning as naive
 
+from tsprune.cleaning.kernels.gaps import solve_gap
 from tsprune.cleaning.kernels.level_blocks import level_pairs, refine_level
 from tsprune.cleaning.kernels.patches import (
     best_pairs,
@@ -15,7 +16,6 @@ from tsprune.cleaning.kernels.patches import (
     innovations,
     patch_fit,
     search_patches,
-    solve_gap,
     step_evidence,
 )
 from tsprune.cleaning.kernels.running_median import running_mad, running_median
@@ -132,7 +132,21 @@ def test_search_forgets_nothing_that_changed(seed: int) -> None:
     v = np.where(rng.uniform(size=n) < 0.05, 0.0, 1.0)
     found = search_patches(a, phi, v, 2, 8, 4.0, 9.0, 0.5, 7.0, 1.0, 40)
     sums, rest, taken, reach = np.cumsum(phi), a.copy(), np.zeros(n, bool), 2
-    starts, stops = [], []
+    starts, stops, alone = [], [], []
+
+    def settle() -> None:
+        """Fit every patch within the memory of the last one again, twice, the last one first."""
+        for sweep in range(2):
+            for k in range(len(starts) - 1, -1, -1):
+                near = starts[k] <= stops[-1] + 3 and stops[k] + 3 >= starts[-1]
+                if not alone[k] or not near or (sweep == 0 and k == len(starts) - 1):
+                    continue
+                x = np.zeros(n)
+                x[starts[k] : stops[k]] = 1.0
+                effect = np.where(np.arange(n) >= starts[k], np.convolve(x, phi)[:n], 0.0)
+                e = innovations(rest, phi)
+                rest[starts[k] : stops[k]] -= (v * effect * e).sum() / (v * effect * effect).sum()
+
     while True:
         e = innovations(rest, phi)
         z, stop, pair_z, pair = np.zeros(n), np.zeros(n, np.int64), np.zeros(n), np.zeros((n, 2))
@@ -150,6 +164,8 @@ def test_search_forgets_nothing_that_changed(seed: int) -> None:
             taken[double : double + 2] = True
             starts.append(double)
             stops.append(double + 2)
+            alone.append(False)
+            settle()
             continue
         taken[row] = True
         x = np.array([sums[min(t - row, 2)] - (sums[min(t - stop[row], 2)] if t >= stop[row] else 0.0) for t in
@@ -157,6 +173,8 @@ def test_search_forgets_nothing_that_changed(seed: int) -> None:
         rest[row : stop[row]] -= z[row] / np.sqrt((v[row : row + x.size] * x * x).sum())
         starts.append(row)
         stops.append(int(stop[row]))
+        alone.append(True)
+        settle()
     assert found[0].tolist() == starts
     assert found[1].tolist() == stops
     np.testing.assert_allclose(found[4], rest, atol=1e-12)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reference import naive_cleaning, naive_excursions
 
 from tsprune.cleaning.kernels.excursions import bridge_roughness, reach_above, running_mean, running_quantile
-from tsprune.cleaning.kernels.long_gaps import solve_long_gap
+from tsprune.cleaning.kernels.gaps import solve_long_gap
 
 SEEDS = st.integers(0, 10_000)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +55,34 @@ def test_every_changed_byte_is_noticed() -> None:
 
 
 def test_other_versions_and_types_are_named() -> None:
-    with pytest.raises(StoredStateError, match="version 1, got 2"):
-        parse_state(b"TSPRUNE-STATE 2\n" + bytes(50))
+    with pytest.raises(StoredStateError, match="older tsprune"):
+        parse_state(b"TSPRUNE-STATE 1\n" + bytes(50))
     with pytest.raises(StoredStateError, match="complex128"):
         dump_state({}, {"z": np.zeros(2, dtype=complex)})
+
+
+def signed(code: int, length: int, packed: bytes) -> bytes:
+    """A file whose checksum is right, whatever it holds."""
+    tail = struct.pack("<BQ", code, length) + packed
+    return b"TSPRUNE\n" + hashlib.sha256(tail).digest() + tail
+
+
+@pytest.mark.parametrize("manifest", [b"no json", b"[]", b"null", b'{"format": 1}', b'"' + b"[" * 50_000])
+def test_a_right_checksum_over_a_wrong_manifest_is_a_stored_state_error(manifest: bytes) -> None:
+    """It left as a bare JSONDecodeError."""
+    raw = struct.pack("<I", len(manifest)) + manifest
+    with pytest.raises(StoredStateError, match="no state that can be read"):
+        parse_state(signed(0, len(raw), raw))
+    with pytest.raises(StoredStateError, match="no state that can be read"):
+        parse_state(signed(0, 2, b"ab"))
+
+
+def test_what_a_state_unpacks_to_is_bounded() -> None:
+    bomb = zlib.compress(bytes(10_000_000), 9)
+    with pytest.raises(StoredStateError, match="must have 100 bytes"):
+        parse_state(signed(1, 100, bomb))
+    with pytest.raises(StoredStateError, match="at most"):
+        parse_state(signed(1, 1 << 39, bomb))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Kafka against librdkafka's own mock brokers: offsets of the journal decide."""
 
 import json
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -103,3 +104,26 @@ def test_passing_trouble_is_waited_out_and_lasting_trouble_is_raised(cluster):
     source._client = Scripted([], partitions=())
     with pytest.raises(InvalidParameterError, match="exist"):
         next(source.lines(Progress()))
+
+
+def test_four_partitions_are_merged_by_time(cluster):
+    """They were read one after the other: times went backwards."""
+    producer, _ = cluster
+    topic = "four"
+    client = confluent_kafka.Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+    broker = next(iter(client.list_topics(timeout=20).brokers.values()))
+    rng = random.Random(0)
+    stamps = [f"2024-01-01T00:{k // 60:02d}:{k % 60:02d}Z" for k in range(400)]
+    for k, stamp in enumerate(stamps):
+        client.produce(topic, json.dumps({"time": stamp, "values": {"cpu": k}}), partition=rng.randrange(4))
+    client.flush(20)
+    progress, source = Progress(), KafkaTopic(topic, brokers=f"{broker.host}:{broker.port}")
+    first = take(source, progress, commit_every=10, most=150, crash=True)
+    source.close()
+    source = KafkaTopic(topic, brokers=f"{broker.host}:{broker.port}")
+    source.check(progress)
+    second = take(source, progress, commit_every=50)
+    source.close()
+    assert [json.loads(text)["time"] for text in first + second] == stamps
+    assert len(json.loads(progress.cursor)) == 4
+    assert producer is not client

@@ -21,7 +21,10 @@ from tsprune.streaming.run.journal import Progress
 
 
 def reading(score, alert=False):
-    return SimpleNamespace(score=score, onset=-0.5, is_anomaly=alert, alert=alert, time=pd.Timestamp("2024-01-01"))
+    return SimpleNamespace(
+        score=score, onset=-0.5, is_anomaly=alert, alert=alert, time=pd.Timestamp("2024-01-01"), incident=int(alert),
+        values={"cpu.user": 5.0}, ranges={"cpu.user.expected": 4.0, "cpu.user.lower": 3.0, "cpu.user.upper": 4.5},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,19 @@ def test_a_wrong_query_and_another_one_are_refused(server):
         source.check(Progress(lines=1, fingerprint="up every 15 s"))
 
 
+def test_several_queries_are_metrics_of_the_same_rows_and_none_is_an_error(server):
+    url, _page = server
+    wait_for(url, "tsprune_score")
+    queries = ["tsprune_score", "tsprune_onset"]
+    records = [
+        json.loads(t) for t in take(PrometheusRange(url, query=queries, step=1, start="-20s", delay=0), Progress())
+    ]
+    assert {name.partition("{")[0] for name in records[-1]["values"]} == set(queries)
+    typo = PrometheusRange(url, query="tsprune_scroe", step=1, start="-20s", delay=0)
+    with pytest.raises(InvalidSeriesError, match="must have series"):
+        take(typo, Progress())
+
+
 def test_following_waits_for_the_next_step(server):
     url, _page = server
     moments = iter([1000.0, 1000.0, 1000.0])
@@ -109,7 +125,8 @@ def test_the_page_counts():
     page.close()
     for line in (
         "tsprune_score -4.0", "tsprune_onset -0.5", "tsprune_anomaly 1.0", "tsprune_readings_total 2.0",
-        "tsprune_alerts_total 1.0", "tsprune_last_record_seconds 1.7040672e+09",
+        "tsprune_alerts_total 1.0", "tsprune_last_record_seconds 1.7040672e+09", "tsprune_incident 1.0",
+        'tsprune_metric{metric="cpu.user",part="value"} 5.0', 'tsprune_metric{metric="cpu.user",part="upper"} 4.5',
     ):  # fmt: skip
         assert line in text.splitlines()
 

@@ -15,8 +15,9 @@ from rich.console import Console
 from tsprune.exceptions import StoredStateError
 from tsprune.streaming.monitor.monitor import StreamMonitor
 from tsprune.streaming.run.journal import Journal, Progress
+from tsprune.streaming.run.lines import FileLines, Line
 from tsprune.streaming.run.live_view import LiveView
-from tsprune.streaming.run.runner import FileLines, Line, MonitorRun, RefusedLineError
+from tsprune.streaming.run.runner import MonitorRun, RefusedLineError
 
 PRIME = 60
 
@@ -132,7 +133,7 @@ def test_refused_lines_are_counted_and_change_nothing_else(tmp_path: Path) -> No
     assert progress.bad == {"empty": 1, "duplicate": 1, "late": 1, "syntax": 1}
     assert progress.summary() == {
         "lines": 204, "accepted": 200, "readings": 140, "missing": 0,
-        "bad": {"duplicate": 1, "empty": 1, "late": 1, "syntax": 1},
+        "bad": {"duplicate": 1, "empty": 1, "late": 1, "syntax": 1}, "alerts": progress.alerts, "held_back": 0,
     }  # fmt: skip
 
     def without(folder: str) -> list[dict[str, object]]:

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tsprune.exceptions import StoredStateError
 from tsprune.streaming.run.journal import Journal, Progress
-from tsprune.streaming.run.sinks import Alert, JsonLinesSink, Outbox, SqliteSink, StreamSink, WebhookSink
+from tsprune.streaming.run.outbox import Outbox
+from tsprune.streaming.run.sinks import Alert, JsonLinesSink, RefusedAlertError, SqliteSink, StreamSink, WebhookSink
 
 
 def alerts(*lines):
@@ -92,9 +92,8 @@ def test_webhook_gives_up_with_an_error_and_takes_no_for_an_answer(receiver):
     with pytest.raises(OSError, match="line 1 was not taken after 2 attempts"):
         WebhookSink(url, attempts=2, pause=0.0).deliver(alerts(1))
     answers += [410]
-    sink = WebhookSink(url)
-    sink.deliver(alerts(2))
-    assert sink.refused == [(2, 410)]
+    with pytest.raises(RefusedAlertError, match="line 2 was refused with status 410"):
+        WebhookSink(url).deliver(alerts(2))
     assert len(got) == 3
     with pytest.raises(OSError, match="not taken"):
         WebhookSink("http://127.0.0.1:9/", attempts=1).deliver(alerts(1))
@@ -117,7 +116,7 @@ class Flaky:
 def test_outbox_delivers_after_the_commit_and_again_until_it_arrives(tmp_path):
     flaky, stream = Flaky(), io.StringIO()
     with Journal(tmp_path / "state") as journal:
-        outbox = Outbox(journal, tmp_path / "marks", [flaky, StreamSink(stream)])
+        outbox = Outbox(journal, [flaky, StreamSink(stream)])
         outbox(Progress())
         journal.commit({}, Progress(), b"", [(4, "t", '{"score": -4}')])
         outbox(Progress())
@@ -128,15 +127,81 @@ def test_outbox_delivers_after_the_commit_and_again_until_it_arrives(tmp_path):
         assert flaky.got == [4]
     flaky.broken = False
     with Journal(tmp_path / "state") as journal:  # after a restart
-        outbox = Outbox(journal, tmp_path / "marks", [flaky, StreamSink(stream)])
+        outbox = Outbox(journal, [flaky, StreamSink(stream)])
         outbox(Progress())
         assert outbox.failures == {}
     assert flaky.got == [4, 7]
     assert [json.loads(line)["line"] for line in stream.getvalue().splitlines()] == [4, 7]
 
 
-@pytest.mark.parametrize("text", ["no json", "[1]", '{"a": null}'])
-def test_marks_of_something_else_are_refused(tmp_path, text):
-    (tmp_path / "marks").write_text(text)
-    with Journal(tmp_path / "state") as journal, pytest.raises(StoredStateError, match="marks"):
-        Outbox(journal, tmp_path / "marks", [])
+def test_a_refused_alert_is_no_delivery_and_holds_up_nobody(tmp_path, receiver):
+    """An answer of 400 counted as delivered, and the alert was lost."""
+    url, answers, got = receiver
+    answers += [200, 400]
+    with Journal(tmp_path / "state") as journal:
+        outbox = Outbox(journal, [WebhookSink(url)], patience=5.0)
+        journal.commit({}, Progress(), b"", [(k, "t", '{"score": -4}') for k in (4, 5, 6)])
+        outbox(Progress())
+        outbox.close()
+        assert [key for key, _ in got] == ["4", "5", "6"]
+        assert [(line, "400" in why) for _, line, why in outbox.refused()] == [(5, True)]
+    with Journal(tmp_path / "state") as journal:  # the receiver has been mended
+        outbox = Outbox(journal, [WebhookSink(url)], patience=5.0)
+        outbox(Progress())
+        outbox.close()
+        assert outbox.refused() == []
+    assert [key for key, _ in got][3:] == ["5", "6"]
+
+
+class Slow:
+    """A sink that takes its time."""
+
+    name = "slow"
+
+    def __init__(self):
+        self.got, self.go_on = [], threading.Event()
+
+    def deliver(self, given):
+        self.go_on.wait(20)
+        self.got += [alert.line for alert in given]
+
+
+def test_a_slow_receiver_does_not_hold_up_the_run(tmp_path):
+    slow, stream = Slow(), io.StringIO()
+    with Journal(tmp_path / "state") as journal:
+        outbox = Outbox(journal, [slow, StreamSink(stream)], patience=0.05)
+        for line in range(1, 6):
+            journal.commit({}, Progress(), b"", [(line, "t", '{"score": -4}')])
+            outbox(Progress())  # would wait 20 s each
+        assert slow.got == []
+        slow.go_on.set()
+        outbox.close()
+        assert outbox.failures == {}
+    assert slow.got == [1, 2, 3, 4, 5]
+    assert len(stream.getvalue().splitlines()) == 5
+
+
+def test_alerts_of_last_month_page_nobody(tmp_path):
+    stream = io.StringIO()
+    with Journal(tmp_path / "state") as journal:
+        outbox = Outbox(journal, [StreamSink(stream)], max_age=3600.0, clock=lambda: 1704067200.0 + 7200.0)
+        stamps = ["2024-01-01T00:30:00Z", "2024-01-01T01:30:00Z", "2024-01-01T00:40:00Z"]
+        journal.commit({}, Progress(), b"", [(k, time, "{}") for k, time in enumerate(stamps, start=1)])
+        outbox(Progress())
+        outbox.close()
+        assert outbox.too_old == 2
+    assert [json.loads(line)["line"] for line in stream.getvalue().splitlines()] == [2]
+
+
+def test_a_new_state_delivers_its_own_alerts(tmp_path):
+    """The marks stood in a file beside the state: removing the state, as the message advises, left them behind."""
+    for _ in range(2):
+        stream = io.StringIO()
+        with Journal(tmp_path / "state") as journal:
+            journal.commit({}, Progress(), b"", [(4, "t", "{}")])
+            outbox = Outbox(journal, [StreamSink(stream)])
+            outbox(Progress())
+            outbox.close()
+        assert len(stream.getvalue().splitlines()) == 1
+        (tmp_path / "state").unlink()
+    assert list(tmp_path.iterdir()) == []

@@ -1,19 +1,22 @@
 """Sources without a server: CSV, pipes; and the addresses of all of them."""
 
+import gzip
 import io
+import itertools
 import json
 
 import pytest
 from servers import take
 
 from detectors.exceptions import InvalidParameterError
+from tsprune.exceptions import StoredStateError
 from tsprune.streaming.run.adapters.kafka import KafkaTopic
 from tsprune.streaming.run.adapters.mqtt import MqttTopic
 from tsprune.streaming.run.adapters.prometheus import PrometheusRange
 from tsprune.streaming.run.adapters.redis_streams import RedisStream
 from tsprune.streaming.run.addresses import open_sink, open_source
 from tsprune.streaming.run.journal import Progress
-from tsprune.streaming.run.runner import FileLines
+from tsprune.streaming.run.lines import FileLines
 from tsprune.streaming.run.sinks import JsonLinesSink, SqliteSink, StreamSink, WebhookSink
 from tsprune.streaming.run.sources import CsvLines, PipeLines
 
@@ -92,7 +95,7 @@ def test_addresses_name_sources(tmp_path):
     kafka.close()
     prometheus = open_source("prometheus://localhost?query=up&step=30&start=2024-01-01T00:00:00Z")
     assert isinstance(prometheus, PrometheusRange)
-    assert (prometheus.url, prometheus.step, prometheus.query) == ("http://localhost:9090", 30.0, "up")
+    assert (prometheus.url, prometheus.step, prometheus.queries) == ("http://localhost:9090", 30.0, ["up"])
 
 
 @pytest.mark.parametrize(
@@ -147,3 +150,73 @@ def test_a_byte_order_mark_is_no_part_of_a_name_and_odd_cells_are_left_to_the_ru
     assert json.loads(second.text)["values"] == {"cpu": "1_0"}
     assert third.text == huge.encode() + b"\n"
     assert third.offset == (tmp_path / "in.csv").stat().st_size
+
+
+def test_an_address_keeps_its_prefix_its_queries_and_its_credentials(monkeypatch):
+    prometheus = open_source("prometheus://mimir:9009/prometheus?query=up&query=load1&scheme=https")
+    assert (prometheus.url, prometheus.queries) == ("https://mimir:9009/prometheus", ["up", "load1"])
+    with pytest.raises(InvalidParameterError, match="step twice"):
+        open_source("prometheus://mimir?query=up&step=1&step=2")
+    redis = open_source("redis://:p%40ss@localhost/0/metrics")
+    assert redis._client.connection_pool.connection_kwargs["password"] == "p@ss"
+    redis.close()
+    monkeypatch.setenv("TSPRUNE_SOURCE_PASSWORD", "from the environment")
+    redis = open_source("redis://localhost/0/metrics")
+    assert redis._client.connection_pool.connection_kwargs["password"] == "from the environment"
+    redis.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("timestamp;cpu;disk\n2024-01-01T00:00:00;1,5;2\n", {"cpu": 1.5, "disk": 2.0}),
+        ("cpu\tts\n3\t2024-01-01\n", {"cpu": 3.0}),
+    ],
+)
+def test_csv_as_other_tools_write_it(tmp_path, text, first):
+    (tmp_path / "a.csv").write_text(text)
+    (line,) = CsvLines(tmp_path / "a.csv").lines(Progress())
+    assert json.loads(line.text)["values"] == first
+
+
+def test_a_compressed_file_is_read_and_gone_on_with(tmp_path):
+    path, lines = tmp_path / "a.jsonl.gz", [b'{"a": %d}\n' % k for k in range(2000)]
+    path.write_bytes(gzip.compress(b"".join(lines)))
+    source, progress = open_source(str(path)), Progress()
+    read = source.lines(progress)
+    first = [next(read) for _ in range(1500)]
+    progress.lines, progress.offset = 1500, first[-1].offset
+    progress.fingerprint = source.fingerprint(progress.offset)
+    again = open_source(str(path))
+    again.check(progress)
+    assert [line.text for line in first] + [line.text for line in again.lines(progress)] == lines
+    with pytest.raises(InvalidParameterError, match="grows"):
+        open_source(str(path), follow=True)
+
+
+def test_a_rotated_log_is_read_to_its_end_and_then_the_new_one(tmp_path):
+    """A rotated log ended the run."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"1\n2\n")
+    source = FileLines(path, follow=True, pause=0.01)
+    read = source.lines(Progress())
+    assert [next(read).text for _ in range(2)] == [b"1\n", b"2\n"]
+    assert next(read) is None
+    with path.open("ab") as file:
+        file.write(b"3\n")
+    path.rename(tmp_path / "a.jsonl.1")
+    path.write_bytes(b"4\n")
+    later = [line for line in itertools.islice(read, 6) if line is not None]
+    assert [line.text for line in later] == [b"3\n", b"4\n"]
+    read.close()
+    # rotated while nobody read
+    progress = Progress(lines=2, offset=4)
+    progress.fingerprint = source._fingerprint(tmp_path / "a.jsonl.1", 4)
+    again = FileLines(path, follow=True, pause=0.01)
+    again.check(progress)
+    read = again.lines(progress)
+    assert [next(read).text for _ in range(2)] == [b"3\n", b"4\n"]
+    read.close()
+    path.write_bytes(b"")  # cut back to be written anew
+    with pytest.raises(StoredStateError, match="another file"):
+        FileLines(path).check(progress)

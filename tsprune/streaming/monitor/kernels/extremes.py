@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from detectors.kernels.leaf import leaf
 
-__all__ = ["EXTREMES_SIZE", "KEPT", "rarity"]
+__all__ = ["EXTREMES_SIZE", "KEPT", "rarity", "standing"]
 
 Floats = NDArray[np.float64]
 
@@ -53,6 +53,25 @@ def _tail(state: Floats, extremes: int, value: float) -> float:
     shape = max(logs / k, _MIN_SHAPE)
     tail: float = k / (total + 1.0) * (value / threshold) ** (-1.0 / shape)
     return max(min(p, tail), _P_MIN)
+
+
+@leaf
+def standing(state: Floats, extremes: int, value: float) -> float:
+    """Return the p-value of a value >= 0 among those before, and learn nothing."""
+    total, count = state[extremes + TOTAL], int(state[extremes + COUNT])
+    if count == KEPT and value <= state[extremes + VALUES]:
+        return 1.0
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if state[extremes + VALUES + middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    if low < count or count == 0:
+        rank: float = (count - low + 1.0) / (total + 1.0)
+        return rank
+    return _tail(state, extremes, value)
 
 
 @leaf

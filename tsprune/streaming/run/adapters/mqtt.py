@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tsprune.streaming.run.journal import Progress
-from tsprune.streaming.run.runner import Line
+from tsprune.streaming.run.lines import Line
 from tsprune.streaming.run.sources import check_same
 
 __all__ = ["MqttTopic"]
+
+_IN_FLIGHT = 4000  # messages that the broker may send before the first of them is committed and acknowledged
+_FOR_EVER = 0xFFFFFFFF  # a session without an end
 
 
 class MqttTopic:
@@ -31,14 +34,16 @@ class MqttTopic:
         Name of the session; a broker allows one connection each.
     follow : bool, default=False
         Whether to wait for more; otherwise the source ends once nothing has come for `patience` seconds.
+    username, password : str or None
+        Credentials, if the broker asks for them.
     pause : float, default=0.2
-        Longest wait for a message before the run commits, in seconds. A broker sends a limited number of messages
-        (mosquitto: 20) before it waits for acknowledgements.
+        Longest wait for a message before the run commits, in seconds. A broker may have 4000 messages on their way
+        before it waits for acknowledgements.
     patience : float, default=1.0
 
     References
     ----------
-    .. [1] OASIS, MQTT version 3.1.1 (2014), sections 4.3.2 and 4.4: quality of service 1, delivery again.
+    .. [1] OASIS, MQTT version 5.0 (2019), sections 4.3.2, 4.4 and 4.9: quality of service 1, delivery again, flow.
     """
 
     def __init__(
@@ -48,18 +53,25 @@ class MqttTopic:
         host: str = "127.0.0.1",
         port: int = 1883,
         client: str = "tsprune-monitor",
+        username: str | None = None,
+        password: str | None = None,
         follow: bool = False,
         pause: float = 0.2,
         patience: float = 1.0,
     ) -> None:
         from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
         self.topic, self.host, self.port, self.follow = topic, host, port, follow
         self.pause, self.patience = pause, patience
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._unacknowledged: list[Any] = []
-        self._client: Any = Client(CallbackAPIVersion.VERSION2, client_id=client, clean_session=False, manual_ack=True)
+        self._in_flight = _IN_FLIGHT // 2
+        self._client: Any = Client(
+            CallbackAPIVersion.VERSION2, client_id=client, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True
+        )
+        if username is not None:
+            self._client.username_pw_set(username, password)
         self._client.on_connect = self._subscribe
         self._client.on_message = lambda _client, _data, message: self._queue.put(message)
 
@@ -73,7 +85,13 @@ class MqttTopic:
 
     def lines(self, progress: Progress) -> Iterator[Line | None]:
         """Yield the messages as they come."""
-        self._client.connect(self.host, self.port)
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        properties: Any = Properties
+        asked = properties(PacketTypes.CONNECT)
+        asked.SessionExpiryInterval, asked.ReceiveMaximum = _FOR_EVER, _IN_FLIGHT
+        self._client.connect(self.host, self.port, clean_start=False, properties=asked)
         self._client.loop_start()
         for message in self._sent_again(progress.cursor):
             yield self._line(message)
@@ -89,7 +107,8 @@ class MqttTopic:
                 continue
             idle = 0.0
             yield self._line(message)
-            if self._queue.empty():
+            # a broker sends no more than it may have in flight: those must be committed before the next ones come
+            if self._queue.empty() and len(self._unacknowledged) >= self._in_flight:
                 yield None
 
     def acknowledge(self, progress: Progress) -> None:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from tsprune.exceptions import InvalidSeriesError
 from tsprune.streaming.monitor.reading import Reading
 from tsprune.streaming.run.journal import Progress
+from tsprune.streaming.run.lines import Line
 from tsprune.streaming.run.records import parse_time
-from tsprune.streaming.run.runner import Line
 from tsprune.streaming.run.sources import check_same, record_text
 
 __all__ = ["MetricsPage", "PrometheusRange"]
 
+logger = logging.getLogger("tsprune.monitor")
+
+_AGO, _SECONDS = re.compile(r"-(\d+(?:\.\d+)?)([smhdw])"), {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _MOST_STEPS = 5000  # Prometheus answers at most 11 000 points a series
 
 
@@ -32,12 +37,12 @@ class PrometheusRange:
     ----------
     url : str
         Of the server, such as ``http://127.0.0.1:9090``.
-    query : str
-        PromQL.
+    query : str or sequence of str
+        PromQL; the series of all queries are metrics of the same rows.
     step : float, default=15
         Seconds between two records.
     start : str, optional
-        ISO 8601 time of the first record; default: now.
+        Time of the first record: ISO 8601, or how long ago, such as ``-7d`` (s, m, h, d, w); default: now.
     delay : float, default=5
         Seconds that a step must be old.
     follow : bool, default=False
@@ -54,7 +59,7 @@ class PrometheusRange:
         self,
         url: str,
         *,
-        query: str,
+        query: str | Sequence[str],
         step: float = 15.0,
         start: str | None = None,
         delay: float = 5.0,
@@ -62,7 +67,9 @@ class PrometheusRange:
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.url, self.query, self.step, self.start = url.rstrip("/"), query, float(step), start
+        self.url, self.step, self.start = url.rstrip("/"), float(step), start
+        self.queries = [query] if isinstance(query, str) else list(query)
+        self._has_answered = False
         self.delay, self.follow, self.timeout, self.clock = float(delay), follow, float(timeout), clock
 
     def check(self, progress: Progress) -> None:
@@ -71,14 +78,14 @@ class PrometheusRange:
 
     def fingerprint(self, offset: int) -> str:  # noqa: ARG002 - the protocol's
         """Return the query and its step."""
-        return f"{self.query} every {self.step:g} s"
+        return f"{' and '.join(self.queries)} every {self.step:g} s"
 
     def lines(self, progress: Progress) -> Iterator[Line | None]:
         """Yield one record a step, from the cursor on."""
         if progress.cursor:
             following = float(progress.cursor) + self.step
         elif self.start is not None:
-            following = parse_time(self.start) / 1e9
+            following = self._begin(self.start)
         else:
             following = self.clock() - self.delay
         while True:
@@ -91,7 +98,21 @@ class PrometheusRange:
                 continue
             steps = min(steps, _MOST_STEPS)
             end = following + (steps - 1) * self.step
-            for moment, values in sorted(self._ask(following, end).items()):
+            samples: dict[float, dict[str, str]] = {}
+            for query in self.queries:
+                for moment, values in self._ask(query, following, end).items():
+                    samples.setdefault(moment, {}).update(values)
+            if samples or self._has_answered or progress.lines or self.start is None:
+                pass
+            elif self.follow:
+                logger.warning("no series yet for %s", self.queries)
+            else:
+                raise InvalidSeriesError(
+                    f"the queries {self.queries} must have series between the start and now, Prometheus has none; "
+                    "check the name of the metric, its labels, and start=."
+                )
+            for moment, values in sorted(samples.items()):
+                self._has_answered = True
                 stamp = datetime.fromtimestamp(moment, UTC).isoformat()
                 yield Line(record_text(stamp, values), 0, repr(moment))
             following = end + self.step
@@ -102,15 +123,20 @@ class PrometheusRange:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _ask(self, start: float, end: float) -> dict[float, dict[str, str]]:
+    def _begin(self, start: str) -> float:
+        """Return the time of the first record in seconds since the epoch."""
+        ago = _AGO.fullmatch(start)
+        return self.clock() - float(ago[1]) * _SECONDS[ago[2]] if ago else parse_time(start) / 1e9
+
+    def _ask(self, query: str, start: float, end: float) -> dict[float, dict[str, str]]:
         """Return the samples of a range: time -> series -> value as text."""
-        asked = urllib.parse.urlencode({"query": self.query, "start": start, "end": end, "step": self.step})
+        asked = urllib.parse.urlencode({"query": query, "start": start, "end": end, "step": self.step})
         try:
             with urllib.request.urlopen(f"{self.url}/api/v1/query_range?{asked}", timeout=self.timeout) as answer:
                 found = json.load(answer)
         except urllib.error.HTTPError as error:
             raise InvalidSeriesError(
-                f"the query {self.query!r} must be one that Prometheus answers, got {error.read()[:200]!r}."
+                f"the query {query!r} must be one that Prometheus answers, got {error.read()[:200]!r}."
             ) from None
         samples: dict[float, dict[str, str]] = {}
         for series in found["data"]["result"]:
@@ -130,7 +156,8 @@ class MetricsPage:
     """A `/metrics` page with the state of a run, for Prometheus to scrape; a listener of the run.
 
     Gauges ``tsprune_score`` and ``tsprune_onset`` (log10 of p-values: lower = more abnormal), ``tsprune_anomaly``
-    (0 or 1) and ``tsprune_last_record_seconds``; counters ``tsprune_readings_total`` and ``tsprune_alerts_total``.
+    (0 or 1), ``tsprune_incident`` and ``tsprune_last_record_seconds``; ``tsprune_metric`` with labels ``metric`` and
+    ``part`` (``value, expected, lower, upper``); counters ``tsprune_readings_total`` and ``tsprune_alerts_total``.
 
     Parameters
     ----------
@@ -149,6 +176,10 @@ class MetricsPage:
         self._moment = Gauge("tsprune_last_record_seconds", "Time of the last record", registry=registry)
         self._readings = Counter("tsprune_readings", "Records scored", registry=registry)
         self._alerts = Counter("tsprune_alerts", "Alerts raised", registry=registry)
+        self._metric = Gauge(
+            "tsprune_metric", "Value, expected value and bounds of a metric", ["metric", "part"], registry=registry
+        )
+        self._incident = Gauge("tsprune_incident", "Number of the open incident, 0 if none is", registry=registry)
         self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         self.port = int(self._server.server_port)
 
@@ -159,6 +190,12 @@ class MetricsPage:
         self._anomaly.set(float(reading.is_anomaly))
         self._moment.set(reading.time.timestamp())
         self._readings.inc()
+        self._incident.set(reading.incident)
+        for name, value in reading.values.items():
+            self._metric.labels(name, "value").set(value)
+        for key, value in reading.ranges.items():
+            name, _, part = key.rpartition(".")
+            self._metric.labels(name, part).set(value)
         if reading.alert:
             self._alerts.inc()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from tsprune.exceptions import InvalidSeriesError
 from tsprune.streaming.run.journal import Progress
-from tsprune.streaming.run.runner import Line
+from tsprune.streaming.run.lines import Line
+from tsprune.streaming.run.records import TIME_NAMES
 from tsprune.streaming.run.sources import check_same, record_text
 
 __all__ = ["RedisStream"]
@@ -18,9 +20,9 @@ _BATCH = 500
 class RedisStream:
     """The entries of a Redis stream, as a consumer of a group.
 
-    An entry holds one field ``record`` (JSON text), or a field ``time`` and one field a metric. Entries that were
-    delivered but not committed before a crash are read again; those committed but not yet acknowledged are
-    acknowledged and passed over.
+    An entry holds one field ``record`` (JSON text), or one field a metric and ``time`` (default: that of the entry).
+    Entries that were delivered but not committed before a crash are read again; those committed but not yet
+    acknowledged are acknowledged and passed over.
 
     Parameters
     ----------
@@ -28,6 +30,8 @@ class RedisStream:
         Key of the stream.
     host, port, database
         Where the server is.
+    username, password : str or None
+        Credentials, if the server asks for them.
     group, consumer : str
         Names of the consumer group, made if absent at the beginning of the stream, and of this consumer in it.
     follow : bool, default=False
@@ -47,6 +51,8 @@ class RedisStream:
         host: str = "127.0.0.1",
         port: int = 6379,
         database: int = 0,
+        username: str | None = None,
+        password: str | None = None,
         group: str = "tsprune",
         consumer: str = "monitor",
         follow: bool = False,
@@ -56,7 +62,7 @@ class RedisStream:
 
         self.stream, self.group, self.consumer = stream, group, consumer
         self.follow, self.pause = follow, pause
-        self._client: Any = Redis(host=host, port=port, db=database)
+        self._client: Any = Redis(host=host, port=port, db=database, username=username, password=password)
         self._delivered: list[tuple[int, int]] = []
 
     def check(self, progress: Progress) -> None:
@@ -107,7 +113,7 @@ class RedisStream:
                     self._client.xack(self.stream, self.group, name)
                     self._delivered.pop()
                 elif fields:  # none: deleted from the stream while pending
-                    yield Line(_text(fields), progress.offset, name.decode())
+                    yield Line(_text(fields, number[0]), progress.offset, name.decode())
 
     def acknowledge(self, progress: Progress) -> None:
         """Acknowledge every entry up to the cursor."""
@@ -138,9 +144,12 @@ def _number(name: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-def _text(fields: Mapping[bytes, bytes]) -> bytes:
-    """Return an entry as a line."""
+def _text(fields: Mapping[bytes, bytes], milliseconds: int) -> bytes:
+    """Return an entry as a line; without a time, it is that of the entry."""
     if b"record" in fields:
         return fields[b"record"]
     values = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in fields.items()}
-    return record_text(values.pop("time", ""), values)
+    name = next((name for name in TIME_NAMES if name in values), None)
+    if name is None:
+        return record_text(datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(), values)
+    return record_text(values.pop(name), values)

@@ -230,10 +230,11 @@ def fresh(history: np.ndarray, episode: int, horizon: float) -> dict[str, np.nda
     for row, column in zip(metrics[:-1], history.T[:-1], strict=True):
         metric.start_metric(row, column[np.isfinite(column)])
     metrics[-1, at.M_COUNTER] = 1.0
-    params = np.array([0.01, 2.0, 0.05, 1.0, 0.0, 0.0, horizon, 1.0])
+    params = np.array([0.01, 2.0, 0.05, 1.0, 0.0, 0.0, horizon, 1.0, 0.95])
+    gates = np.full((history.shape[1], at.N_GATES), np.nan)
     joint = np.zeros(at.JOINT_SIZE)
     joint[at.J_TOKENS] = 1.0
-    return {"params": params, "integers": integers, "joint": joint, "metrics": metrics}
+    return {"params": params, "gates": gates, "integers": integers, "joint": joint, "metrics": metrics}
 
 
 NO_FOREST = np.zeros(0, np.uint32)

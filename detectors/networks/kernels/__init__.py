@@ -1,0 +1,1 @@
+"""Compiled kernels of this room: arrays and scalars in, arrays out; no checks."""

@@ -123,8 +123,8 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
     ----------
     Liu, Ting, Zhou: "Isolation Forest", ICDM 2008. Shyu et al.: "A Novel Anomaly Detection Scheme Based on Principal
     Component Classifier", ICDM Foundations Workshop 2003. Coles: "An Introduction to
-    Statistical Modeling of Extreme Values", 2001, chapter 3 (the threshold). Yeh et al.: "Matrix Profile I", ICDM 2016 (the
-    shapes).
+    Statistical Modeling of Extreme Values", 2001, chapter 3 (the threshold). Yeh et al.: "Matrix Profile I", ICDM
+    2016 (the shapes).
 
     Examples
     --------

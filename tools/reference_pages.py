@@ -1,6 +1,6 @@
 """Write the reference pages: one entry for every public name of the two packages.
 
-    uv run python tools/reference_pages.py
+uv run python tools/reference_pages.py
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["one_blas_thread"]
 
-_counting = threading.Lock()
-_inside: list[Any] = []  # the limit, once for everybody who is inside
+_limiting = threading.Lock()
 
 
 @functools.cache
@@ -30,22 +29,16 @@ def _blas() -> Any:
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Run with one thread in BLAS, as many as before when the last one has left.
+    """Run with one thread in BLAS, as many as before afterwards.
 
-    The number belongs to the process. Who finds nobody inside sets it, who leaves nobody inside sets it back: sums
-    are made in one order, whoever works beside.
+    The number belongs to the process. Only who finds nobody inside changes it: the others would take that limit for
+    the number to come back. If they stay longer they lose time, nothing else.
     """
-    with _counting:
-        if not _inside:
-            limit = _blas().limit(limits=1)
-            limit.__enter__()
-            _inside.append(limit)
-        else:
-            _inside.append(None)
-    try:
+    if not _limiting.acquire(blocking=False):
         yield
+        return
+    try:
+        with _blas().limit(limits=1):
+            yield
     finally:
-        with _counting:
-            last = _inside.pop()
-            if last is not None:
-                last.__exit__(None, None, None)
+        _limiting.release()

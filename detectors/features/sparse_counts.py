@@ -34,7 +34,7 @@ _MOST_VALUES = 0.1  # distinct values beside the number of cells that are not 0:
 _NEAR_COPY = 0.95  # correlation of two columns of one template
 _COPY_SHARE = 0.5  # of every group of copies that stays
 _MOST_ROWS = 20_000
-_MOST_COLUMNS = 3000  # columns compared pair by pair: 72 MB a matrix
+_MOST_COLUMNS = 2000  # columns compared pair by pair: 32 MB a matrix
 _FEWEST_ROWS = 5  # rows a column must be in before it may be called interchangeable
 _FEWEST_SIBLINGS = 8
 _LARGEST_PART = 0.25  # of the rows of a place that one of its values may take
@@ -222,7 +222,7 @@ def _above_median(table: Any) -> Any:
 def copied_share(X: Any) -> float:
     """Share of the columns of a table of sparse counts (n_rows, n_columns) that another one nearly copies.
 
-    Of more than 3000 columns the most frequent ones are compared, and about 20,000 of more rows, evenly spread.
+    Of more than 2000 columns the most frequent ones are compared, and about 20,000 of more rows, evenly spread.
     """
     table = sparse.csc_array(X[:: max(1, X.shape[0] // _MOST_ROWS)])
     table.eliminate_zeros()

@@ -14,11 +14,11 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from detectors.blas import one_blas_thread
 from detectors.networks.derived import distilled, from_network, transferred
 from detectors.networks.fitting import Settings, fit_network
 from detectors.networks.layers import check_widths
 from detectors.networks.reconstructing import ReconstructingDetector
+from detectors.networks.training import one_at_a_time
 from detectors.parameters import (
     Rules,
     boolean,
@@ -315,7 +315,7 @@ class PrunedAutoencoder(ReconstructingDetector):
         if not isinstance(self.hidden_layer_sizes, str):
             check_widths([int(n) for n in self.hidden_layer_sizes])
         names = [str(name) for name in self._names()[self.support_]]
-        with one_blas_thread():
+        with one_at_a_time():
             fitted = fit_network(X, names, self._settings(), check_random_state(self.random_state))
         self.model_report_ = fitted.report
         self.n_iter_ = max(1, int(fitted.report.figures.get("epochs", 1)))

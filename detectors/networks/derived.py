@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from detectors.blas import one_blas_thread
 from detectors.exceptions import GuardError, InvalidParameterError
 from detectors.features.reports import mask_report
 from detectors.networks.adapters import foreign_layers
@@ -22,6 +21,7 @@ from detectors.networks.layers import Layer, Network
 from detectors.networks.linear_twin import Split, beats, components, twin_network
 from detectors.networks.made_up import made_up
 from detectors.networks.shrinking import Shrunk, tuned
+from detectors.networks.training import one_at_a_time
 from detectors.networks.units import Sieve
 from detectors.report import PruningReport
 from detectors.tables import usual_row
@@ -57,7 +57,7 @@ def from_network(detector: Any, layers: Any, X: Any, centre: Any, unit: Any) -> 
     split = Split.of(len(z), rng)
     names = [str(name) for name in detector._names()]
     if detector.prune:
-        with one_blas_thread():
+        with one_at_a_time():
             fitted = pruned_fit(model, z, split, names, detector._settings(), rng, {}, [])
     else:
         n = network.n_parameters
@@ -79,7 +79,7 @@ def transferred(source: Any, X: Any) -> Any:
     settings = sibling._settings()
     rng = check_random_state(sibling.random_state)
     names = [str(name) for name in sibling._names()[support]]
-    with one_blas_thread():
+    with one_at_a_time():
         centre, unit = standardisation(kept)
         z = (kept - centre) / unit
         clip = source.model_.clip
@@ -114,7 +114,7 @@ def distilled(teacher: Any, X: Any, width: float) -> Any:
     m: Reconstruction = teacher.model_
     whole = _with_all_inputs(m, kept.shape[1])
     rng = check_random_state(student.random_state)
-    with one_blas_thread():
+    with one_at_a_time():
         z = (kept - m.centre) / m.unit
         split = Split.of(len(z), rng)
         rows, stop = (

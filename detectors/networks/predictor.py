@@ -19,6 +19,7 @@ from detectors.networks.convolution import ConvolutionNet, lagged, trained_net
 from detectors.networks.filters import lag_regression, pruned_filters
 from detectors.networks.fitting import standardisation
 from detectors.networks.linear_twin import better_by_blocks
+from detectors.networks.training import one_at_a_time
 from detectors.parameters import Rules, boolean, integer, random_state, real
 from detectors.rank_correlation import rank_correlation
 from detectors.report import PruningRecord, PruningReport
@@ -209,7 +210,7 @@ class PrunedPredictor(CompiledDetector):
         rng = check_random_state(self.random_state)
         n, taps, n_filters = len(rows), int(self.taps), int(self.n_filters)
         n_train = n if n < _FEWEST else n - int(_HELD * n)
-        with one_blas_thread():
+        with one_at_a_time():
             lags = lag_regression(rows[:n_train], taps * taps)
             whole, figures, better = None, {}, False
             if n >= _FEWEST:

@@ -6,6 +6,9 @@ beats its start changes nothing. Everything runs in single precision and with on
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPRegressor
 
+from detectors.blas import one_blas_thread
 from detectors.networks.layers import Layer, Network
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "one_at_a_time", "train"]
 
 Singles = NDArray[np.float32]
 
@@ -23,6 +27,16 @@ _STEPS = 30  # of the optimiser an epoch of a small table has at least, by small
 _SMALLEST, _LARGEST = 16, 256  # rows of a batch
 _BETTER = 1e-4  # share of the loss that counts as progress
 _SEEN = 4096  # held-out rows that judge an epoch
+
+
+_training = threading.Lock()
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Train with one BLAS thread, alone in this process: two fits beside each other would change its number."""
+    with _training, one_blas_thread():
+        yield
 
 
 @dataclass(frozen=True)

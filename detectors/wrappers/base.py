@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_array, check_random_state, get_tags
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from detectors.exceptions import InvalidParameterError, InvalidTableError
@@ -23,9 +23,10 @@ from detectors.features.reports import feature_numbers, mask_report, renamed_rep
 from detectors.parameters import Rules, check_parameters
 from detectors.report import PruningReport
 from detectors.tables import dense, is_sparse, readable, usual_row
-from detectors.wrappers.engines import engine_offset, engine_scores, seeded
+from detectors.wrappers.engines import checked_weights, engine_offset, engine_scores, seeded
 from detectors.wrappers.explanation import occlusion_shares, shares
 from detectors.wrappers.head import KnownHead, head_on_labels, head_on_reference
+from detectors.wrappers.kept_columns import kept_columns, whole_table
 
 __all__: list[str] = []
 
@@ -140,7 +141,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         """
         check_parameters(self, self._parameters)
         X = self._read(X, reset=True)
-        weights = None if sample_weight is None else _checked_weights(sample_weight, X)
+        weights = None if sample_weight is None else checked_weights(sample_weight, X)
         known, sentences = read_knowledge(y, reference, X.shape[0], lambda rows: dense(self._read(rows, reset=False)))
         self._prune(X, known)
         kept = self._kept(X)
@@ -160,14 +161,15 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_rows, n_features)
-            All features the detector was fitted with, in their order; pruned ones are not looked at.
+            All features the detector was fitted with, in their order, or the kept ones alone: a frame that lacks
+            pruned columns, an array with as many columns as are kept. Pruned features are not looked at.
 
         Returns
         -------
-        ndarray of shape (n_rows,), in the units of the engine
+        ndarray of shape (n_rows,), in the units of the engine; with a head in [-1, 0]
         """
         check_is_fitted(self)
-        return self._scores(self._kept(self._read(X, reset=False)))
+        return self._scores(self._read_kept(X))
 
     def decision_function(self, X: Any) -> Floats:
         """Score rows relative to `offset_`: below 0 is an outlier.
@@ -231,9 +233,8 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         index = getattr(X, "index", None)
-        table = self._read(X, reset=False)
-        kept = self._kept(table)
-        parts = np.zeros((_num_samples(table), self.n_features_in_))
+        kept = self._read_kept(X)
+        parts = np.zeros((_num_samples(kept), self.n_features_in_))
         if self.head_ is None:
             parts[:, self.support_] = shares(self._explain_kept(kept))
         else:
@@ -241,7 +242,7 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         names = self._names()
         frame = pd.DataFrame(parts, columns=names, index=index if isinstance(index, pd.Index) else None)
         if sentinels:
-            frame["sentinels"] = [", ".join(map(str, hit)) for hit in self._sentinel_names(table)]
+            frame["sentinels"] = [", ".join(map(str, hit)) for hit in self._sentinel_names(self._whole(X))]
         return frame
 
     def sentinel_flags(self, X: Any) -> NDArray[np.bool_]:
@@ -258,23 +259,36 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
             Scores and labels do not depend on it.
         """
         check_is_fitted(self)
-        return self._sentinel_flags(self._read(X, reset=False))
+        return self._sentinel_flags(self._whole(X))
 
     # ------------------------------------------------------------------------------------------------ private
 
     def _read(self, X: Any, *, reset: bool) -> Any:
         """Check a table at the door: float64 (n_rows, n_features), NaN and sparse as the engine takes them."""
+        return validate_data(self, readable(X), reset=reset, ensure_min_samples=2 if reset else 1, **self._door())
+
+    def _door(self) -> dict[str, Any]:
+        """What a table must be."""
         tags = get_tags(self).input_tags
-        return validate_data(
-            self,
-            readable(X),
-            reset=reset,
-            dtype=np.float64,
-            order="C",  # the same bits, whatever the layout: sums run in one order
-            accept_sparse="csr" if tags.sparse else False,
-            ensure_all_finite="allow-nan" if tags.allow_nan else True,
-            ensure_min_samples=2 if reset else 1,
-        )
+        return {
+            "dtype": np.float64,
+            "order": "C",  # the same bits, whatever the layout: sums run in one order
+            "accept_sparse": "csr" if tags.sparse else False,
+            "ensure_all_finite": "allow-nan" if tags.allow_nan else True,
+        }
+
+    def _read_kept(self, X: Any) -> Any:
+        """Kept columns (n_rows, n_kept) of a table with all features or with the kept ones alone."""
+        alone = kept_columns(X, self.support_, getattr(self, "feature_names_in_", None))
+        if alone is None:
+            return self._kept(self._read(X, reset=False))
+        return check_array(readable(alone), estimator=self, input_name="X", **self._door())
+
+    def _whole(self, X: Any) -> Any:
+        """Checked table (n_rows, n_features); features that are not given are missing."""
+        if kept_columns(X, self.support_, getattr(self, "feature_names_in_", None)) is None:
+            return self._read(X, reset=False)
+        return whole_table(self._read_kept(X), self.support_)
 
     def _scores(self, X: Any) -> Floats:
         """Scores (n_rows,) of the kept columns `X` (n_rows, n_kept), the head's where there is one."""
@@ -369,20 +383,3 @@ class _PrunedOutlierDetector(OutlierMixin, BaseEstimator):
         tags.input_tags.sparse = engine.sparse
         tags.input_tags.allow_nan = engine.allow_nan
         return tags
-
-
-def _checked_weights(sample_weight: Any, X: Any) -> Floats:
-    """Weights (n_rows,) of the rows of `X`, finite and non-negative."""
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    n_rows = _num_samples(X)
-    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise InvalidParameterError(
-            f"sample_weight must hold {n_rows} finite non-negative numbers that are not all zero (weights of zero "
-            f"leave no row), got an array of shape {weights.shape}."
-        )
-    if weights.max() > np.finfo(np.float64).max / (2 * n_rows):  # libsvm writes past its arrays if the sum is none
-        raise InvalidParameterError(
-            f"the sum of sample_weight must be finite, got weights up to {weights.max():.3g} for {n_rows} rows; divide "
-            "them by their largest."
-        )
-    return weights

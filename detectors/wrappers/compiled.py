@@ -76,8 +76,9 @@ class CompiledDetector(_PrunedOutlierDetector):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            All features the detector was fitted with, in their order; pruned ones are not looked at. A C-contiguous
-            float64 array is scored without a copy and without Python work per row.
+            All features the detector was fitted with, in their order, or the kept ones alone: a frame that lacks
+            pruned columns, an array with as many columns as are kept. A C-contiguous float64 array of all features is
+            scored without a copy and without Python work per row.
 
         Returns
         -------
@@ -200,19 +201,21 @@ class CompiledDetector(_PrunedOutlierDetector):
             raise StoredModelError(f"{path}: the stored {cls.__name__} lacks what it needs: {error!r}.") from error
         return detector
 
-    def to_onnx(self, path: Any = None) -> bytes:
+    def to_onnx(self, path: Any = None, *, kept_only: bool = False) -> bytes:
         """Export selector, scores and labels as one ONNX graph; needs the extra ``onnx``.
 
         Parameters
         ----------
         path : path-like, optional
             File to write the model to; an old one is replaced in one step.
+        kept_only : bool, default=False
+            True: the graph takes the kept features alone, in their order.
 
         Returns
         -------
         bytes
-            The serialised model. Input ``X``: double (n_rows, n_features), all features; outputs ``scores``:
-            double (n_rows,), ``labels``: int64 (n_rows,), -1 outlier, +1 inlier.
+            The serialised model. Input ``X``: double (n_rows, n_features), all features or the kept ones; outputs
+            ``scores``: double (n_rows,), ``labels``: int64 (n_rows,), -1 outlier, +1 inlier.
 
         Raises
         ------
@@ -230,7 +233,7 @@ class CompiledDetector(_PrunedOutlierDetector):
                 "to_onnx exports detectors without a supervised head, got one that labels or a reference gave a head; "
                 "fit without `y` and `reference`, or `distill` it."
             )
-        return export(self, self._onnx_scores, path)
+        return export(self, self._onnx_scores, path, kept_only=kept_only)
 
     def _onnx_scores(self, graph: OnnxGraph, rows: str) -> str:
         """Add the nodes that score `rows` (n_rows, n_kept); return the name of the scores (n_rows,)."""

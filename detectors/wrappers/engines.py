@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
 
+from detectors.exceptions import InvalidParameterError
 from detectors.parameters import Rule
 
-__all__ = ["ENGINE", "FITTED", "engine_offset", "engine_scores", "is_pyod", "seeded"]
+__all__ = ["ENGINE", "FITTED", "checked_weights", "engine_offset", "engine_scores", "is_pyod", "seeded"]
 
 Floats = NDArray[np.float64]
 
@@ -68,4 +70,25 @@ def engine_offset(engine: Any) -> float | None:
     if getattr(engine, "score_samples", None) is None:
         return 0.0  # scores come from decision_function, whose threshold is 0
     offset = getattr(engine, "offset_", None)
+    if offset is None:  # a pipeline scores by its last step, a search by its best estimator
+        steps = getattr(engine, "steps", None)
+        inner = steps[-1][1] if steps else getattr(engine, "best_estimator_", None)
+        return None if inner is None else engine_offset(inner)
     return None if offset is None else float(np.asarray(offset).ravel()[0])
+
+
+def checked_weights(sample_weight: Any, X: Any) -> Floats:
+    """Weights (n_rows,) of the rows of `X`, finite and non-negative."""
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    n_rows = _num_samples(X)
+    if weights.shape != (n_rows,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise InvalidParameterError(
+            f"sample_weight must hold {n_rows} finite non-negative numbers that are not all zero (weights of zero "
+            f"leave no row), got an array of shape {weights.shape}."
+        )
+    if weights.max() > np.finfo(np.float64).max / (2 * n_rows):  # libsvm writes past its arrays if the sum is none
+        raise InvalidParameterError(
+            f"the sum of sample_weight must be finite, got weights up to {weights.max():.3g} for {n_rows} rows; divide "
+            "them by their largest."
+        )
+    return weights

@@ -18,7 +18,9 @@ __all__ = ["export"]
 _OPSET, _ML_OPSET, _IR = 17, 3, 8  # old enough for runtimes on small devices
 
 
-def export(detector: Any, add_scores: Callable[[OnnxGraph, str], str], path: Any = None) -> bytes:
+def export(
+    detector: Any, add_scores: Callable[[OnnxGraph, str], str], path: Any = None, *, kept_only: bool = False
+) -> bytes:
     """Serialise a fitted detector of this package as an ONNX model.
 
     Parameters
@@ -29,6 +31,8 @@ def export(detector: Any, add_scores: Callable[[OnnxGraph, str], str], path: Any
         Adds the nodes that score the selected rows to the graph and returns the name of the scores.
     path : path-like, optional
         File to write; an old one is replaced in one step.
+    kept_only : bool
+        Whether the graph takes the kept columns alone.
 
     Returns
     -------
@@ -50,7 +54,9 @@ def export(detector: Any, add_scores: Callable[[OnnxGraph, str], str], path: Any
     check_is_fitted(detector)
     graph = OnnxGraph()
     kept = np.flatnonzero(detector.support_)
-    selected = graph.add("Gather", ["X", graph.constant(kept.astype(np.int64))], axis=1)
+    columns = np.arange(len(kept)) if kept_only else kept
+    selected = graph.add("Gather", ["X", graph.constant(columns.astype(np.int64))], axis=1)
+    n_columns = len(kept) if kept_only else int(detector.n_features_in_)
     scores = add_scores(graph, selected)
     graph.add("Identity", [scores], output="scores")
     outlier = graph.add("Less", [scores, graph.constant(np.array(detector.offset_, dtype=np.float64))])
@@ -60,7 +66,7 @@ def export(detector: Any, add_scores: Callable[[OnnxGraph, str], str], path: Any
     body = helper.make_graph(
         graph.nodes,
         type(detector).__name__,
-        [helper.make_tensor_value_info("X", types.DOUBLE, ["n_rows", int(detector.n_features_in_)])],
+        [helper.make_tensor_value_info("X", types.DOUBLE, ["n_rows", n_columns])],
         [
             helper.make_tensor_value_info("scores", types.DOUBLE, ["n_rows"]),
             helper.make_tensor_value_info("labels", types.INT64, ["n_rows"]),

@@ -27,7 +27,8 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "FeaturePruner": {
             "alpha": [0.05], "prune_blocks": [True, False], "normality_level": [0.01],
             "prune_duplicates": [True, False], "max_rows": [100], "screen_above": [3], "guard": ["auto", None],
-            "sentinels": [True, False], "random_state": _SHARED["random_state"],
+            "sentinels": [True, False], "anchors": [None, [0], (1, np.int64(2))],
+            "random_state": _SHARED["random_state"],
         },
         "PrunedAutoencoder": {
             "hidden_layer_sizes": ["auto", "grow", (6, 2, 6), [5]], "activation": ["tanh", "relu"], "alpha": [1e-2],
@@ -82,7 +83,7 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "SeriesCleaner": {
             "period": _PERIOD, "level_shift": ["repair", "keep", "report"], "lower": [None, -10.0],
             "upper": [None, 99.0], "duplicates": ["error", "mean", "first", "last"], "causal": [False, True],
-            "time_column": [None, "when"],
+            "time_column": [None, "when"], "holidays": [None], "protect": [None, [5, (20, 30)]],
         },
         "SeriesDetector": {
             "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],

@@ -51,11 +51,13 @@ def clean_column(
     calendar: Sequence[Clock] = (),
     decided: Sequence[Change] = (),
     settled: int = 0,
+    looks_back: bool = True,
 ) -> ColumnCleaning:
     """Clean `x` (n_timepoints,), NaN = missing; `periods` None = find them.
 
     Rows that are `protected` (n_timepoints,) keep their values; `calendar` are the clocks of its times. On the first
-    `settled` rows the changes `decided` by an earlier fit stand.
+    `settled` rows the changes `decided` by an earlier fit stand; without them, an earlier look is asked where needed
+    (`looks_back`).
     """
     n = x.size
     protected = np.zeros(n, bool) if protected is None else protected
@@ -74,13 +76,20 @@ def clean_column(
         column.take(judge(column))
     if settled:
         column.take(uphold(column, decided, settled))
-    elif length := earlier_length(n, column.periods):
+    elif looks_back and (length := earlier_length(n, column.periods)):
 
         def earlier() -> Sequence[Change]:
             """What a fit of the first rows found."""
             clocks = [clock.first(length) for clock in calendar]
             first = clean_column(
-                x[:length], periods, level_shift, lower, upper, protected=protected[:length], calendar=clocks
+                x[:length],
+                periods,
+                level_shift,
+                lower,
+                upper,
+                protected=protected[:length],
+                calendar=clocks,
+                looks_back=False,
             )
             return first.changes
 

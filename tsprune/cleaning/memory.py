@@ -30,6 +30,7 @@ _ENTER = 1.3  # times the threshold: evidence for what an earlier look did not f
 _LEAVE = 0.7  # times the threshold: evidence for what an earlier look found
 _VERGE = 0.85  # times the threshold: what comes so close may pass it with a few more rows
 _SHORTEST = 256  # rows of the shortest earlier look
+_LONGEST = 10_000  # rows; in longer records a second look costs minutes, and one row more is no news
 _LOOKS = 4  # earlier looks in every doubling of the length
 _SETTLED = 14  # rows, at least, behind which a decision is settled; two seasons, if that is more
 
@@ -41,7 +42,7 @@ def settled_rows(n: int, periods: tuple[int, ...]) -> int:
 
 def earlier_length(n: int, periods: tuple[int, ...]) -> int:
     """Return the largest of 256, 320, 384, 448, 512, 640, ... rows below `n`; 0 if none leaves something settled."""
-    if n <= _SHORTEST:
+    if not _SHORTEST < n <= _LONGEST:
         return 0
     octave = 1 << ((n - 1).bit_length() - 1)
     length = octave + (n - 1 - octave) * _LOOKS // octave * (octave // _LOOKS)

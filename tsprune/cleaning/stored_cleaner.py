@@ -124,15 +124,17 @@ def _index(times: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]) 
         return None
     ticks = arrays["ticks"]
     if times["kind"] == "integers":
-        return pd.Index(ticks)
+        integers: pd.Index = pd.Index(ticks)
+        return integers
     if times["kind"] == "durations":
         return pd.TimedeltaIndex(ticks.astype("timedelta64[ns]")).as_unit(times["unit"])
-    index = pd.DatetimeIndex(ticks.astype("datetime64[ns]"))
+    index: pd.DatetimeIndex = pd.DatetimeIndex(ticks.astype("datetime64[ns]"))
     if times["periods"] is not None:
-        periods: pd.Index = index.to_period(times["periods"])
-        return periods
+        spans: pd.Index = index.to_period(times["periods"])
+        return spans
     index = index.as_unit(times["unit"])
-    return index if times["zone"] is None else index.tz_localize("UTC").tz_convert(times["zone"])
+    zoned: pd.Index = index if times["zone"] is None else index.tz_localize("UTC").tz_convert(times["zone"])
+    return zoned
 
 
 def _frame(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:

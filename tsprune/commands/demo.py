@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from tsprune.commands.clean import add_cleaning
 from tsprune.commands.decompose import add_decomposition, describe
-from tsprune.commands.detect import add_detection, top_anomalies
+from tsprune.commands.detect import add_detection, in_words, score_file
 from tsprune.commands.options import Json, console, finish, print_table
 from tsprune.reporting.page import Page
 from tsprune.reporting.svg import Line, line_chart
@@ -64,7 +64,7 @@ def demo(
         print_table("1. Periods and components", summary["series"])
         print_table("2. What the component pruners removed from CO2", summary["pruned"])
         print_table("3. Cleaning CO2: gaps filled, and known values hidden to check the filling", summary["cleaning"])
-        print_table("4. Most abnormal times of the sea temperature", summary["anomalies"])
+        print_table("4. Most abnormal times of the sea temperature", [in_words(row) for row in summary["anomalies"]])
         print_table(
             f"5. Outliers among benign breast-cancer rows, irrelevant columns added (mean of {_N_DRAWS} draws)",
             summary["table"],
@@ -161,13 +161,11 @@ def _detect(page: Page, series: pd.Series) -> list[dict[str, Any]]:
     from tsprune.detection.detector import SeriesDetector
 
     detector = SeriesDetector(random_state=_SEED).fit(series)
-    scores = np.asarray(detector.score_samples(series), dtype=np.float64)
-    explained = pd.DataFrame(detector.explain(series)).set_axis(series.index)
     frame = series.to_frame()
-    found = top_anomalies(frame, scores, explained, 5)
-    add_detection(page, frame, scores, np.asarray(detector.predict(series)) < 0, found)
+    scored = score_file(detector, frame, 5)
+    add_detection(page, frame, scored)
     page.section("Inputs of the detector").report(detector.report_)
-    return found
+    return scored.found
 
 
 def _table(page: Page) -> list[dict[str, Any]]:

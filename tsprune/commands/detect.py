@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import typer
+from numpy.typing import NDArray
 
 from tsprune.commands.files import write_table_file
 from tsprune.commands.options import (
@@ -26,6 +27,7 @@ from tsprune.commands.options import (
     Seed,
     Time,
     TimeZone,
+    console,
     finish,
     print_notes,
     print_table,
@@ -36,8 +38,13 @@ from tsprune.detection.detector import SeriesDetector
 from tsprune.exceptions import InvalidParameterError
 from tsprune.reporting.page import Page
 from tsprune.reporting.svg import Line, Marks, line_chart
+from tsprune.reporting.words import detection_verdict, sentence_of_episode
 
-__all__ = ["add_detection", "detect", "top_anomalies"]
+__all__ = ["Scored", "add_detection", "detect", "in_words", "score_file"]
+
+Floats = NDArray[np.float64]
+
+_SHOWN_SERIES = 12  # charts of a page; more would hide the table below
 
 
 def detect(
@@ -69,29 +76,31 @@ def detect(
     series = frame.iloc[:, 0] if frame.shape[1] == 1 else frame
     detector = SeriesDetector(period=read_period(period), random_state=seed)
     detector.fit(series if train_rows is None else series.iloc[:train_rows])
-    scores = np.asarray(detector.score_samples(series), dtype=np.float64)
-    is_anomaly = np.asarray(detector.predict(series)) < 0
-    explained = pd.DataFrame(detector.explain(series)).set_axis(frame.index)
-    found = top_anomalies(frame, scores, explained, top)
+    scored = score_file(detector, frame, top)
     seasons = [asdict(record) for record in detector.seasons_.records]
     if output is not None:
-        columns = {"score": scores, "is_anomaly": is_anomaly}
+        columns = {"score": scored.scores, "is_anomaly": scored.is_anomaly}
         table = file.with_columns(columns, as_text=output.suffix == ".csv")
         write_table_file(table, output, with_index=False, header=header)
     if report is not None:
         page = Page(f"Anomalies of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
-        add_detection(page, frame, scores, is_anomaly, found)
-        page.section("What was pruned").report(detector.report_)
+        add_detection(page, frame, scored)
+        page.fold("What was removed before scoring, and on which evidence")
+        page.report(detector.report_)
+        page.unfold()
         page.write(report)
     if not json:
         print_notes(file.notes)
-        print_table("Most abnormal", found)
+        console.print(scored.verdict, markup=False)
+        print_table("Episodes", [in_words(row) for row in scored.found])
         print_table("Seasons", [{"season": r["item"], "removed": not r["kept"], "why": r["reason"]} for r in seasons])
     summary = {
         "n_timepoints": len(frame),
-        "n_anomalies": int(is_anomaly.sum()),
+        "n_anomalies": int(scored.is_anomaly.sum()),
+        "n_episodes": scored.n_episodes,
+        "verdict": scored.verdict,
         "periods": list(detector.periods_),
-        "top": found,
+        "top": scored.found,
         "time": file.time,
         "carried": file.carried,
         "notes": file.notes,
@@ -99,41 +108,97 @@ def detect(
     finish(summary, as_json=json, output=output, report=report)
 
 
-def top_anomalies(
-    frame: pd.DataFrame, scores: np.ndarray, explained: pd.DataFrame, top: int
-) -> list[dict[str, object]]:
-    """Return the worst time point of each of the `top` most abnormal episodes, with its main causes."""
-    distance = max(1, len(scores) // 50)
-    order, chosen = np.argsort(scores, kind="stable"), list[int]()
-    for row in order.tolist():
-        if all(abs(row - other) > distance for other in chosen):
-            chosen.append(row)
-        if len(chosen) == top:
+@dataclass(frozen=True)
+class Scored:
+    """What a detector says of a file: `scores` (n_timepoints,), `is_anomaly` (n_timepoints,), and `found`.
+
+    `found` has the flagged episodes, the rarest first, then the most abnormal time points that are not flagged.
+    """
+
+    scores: Floats
+    is_anomaly: NDArray[np.bool_]
+    found: list[dict[str, Any]]
+    n_episodes: int
+    verdict: str
+
+
+def score_file(detector: SeriesDetector, frame: pd.DataFrame, top: int) -> Scored:
+    """Score the series of a frame with a fitted detector and describe the `top` episodes."""
+    series = frame.iloc[:, 0] if frame.shape[1] == 1 else frame
+    scores = np.asarray(detector.score_samples(series), dtype=np.float64)
+    is_anomaly = np.asarray(detector.predict(series)) < 0
+    episodes = detector.episodes(series).sort_values("p_value", kind="stable")
+    usual = detector.expected(series)
+    shares = pd.DataFrame(detector.explain(series)).set_axis(frame.index)
+    places = [int(place) for place in frame.index.get_indexer(pd.Index(episodes["peak"]))]
+    found: list[dict[str, Any]] = []
+    chosen = places[:top]
+    for place, episode in zip(places[:top], episodes.to_dict("records"), strict=False):
+        told = {name: episode[name] for name in ("p_value", "series", "cause", "found", "expected", "lower", "upper")}
+        span = {"start": str(episode["start"]), "end": str(episode["end"]), "rows": int(episode["n_rows"])}
+        found.append({"time": str(frame.index[place]), **span, "flagged": True, "score": float(scores[place]), **told})
+    near = np.zeros(len(frame), dtype=bool)
+    distance = max(1, len(frame) // 50)
+    for place in places + list(np.flatnonzero(is_anomaly)):
+        near[max(0, place - distance) : place + distance + 1] = True
+    for place in np.argsort(scores, kind="stable").tolist():
+        if len(found) >= top or near.all():
             break
-    found: list[dict[str, object]] = []
-    for row in chosen:
-        shares = explained.iloc[row].sort_values(ascending=False)
-        total = float(shares.sum())
-        causes = ", ".join(f"{name} {share / total:.0%}" for name, share in shares.head(3).items() if share > 0)
-        values = ", ".join(f"{v:.4g}" for v in frame.iloc[row].to_numpy(dtype=float)[:3])
+        if near[place]:
+            continue
+        near[max(0, place - distance) : place + distance + 1] = True
+        name = frame.columns[0] if frame.shape[1] == 1 else shares.columns[int(np.argmax(shares.iloc[place]))]
+        column = usual if frame.shape[1] == 1 else usual[name]
+        value = float(frame[name].iloc[place])
+        low, high = float(column["lower"].iloc[place]), float(column["upper"].iloc[place])
+        side = "above its range" if value > high else "below its range" if value < low else "shape or combination"
+        bounds = {"found": value, "expected": float(column["expected"].iloc[place]), "lower": low, "upper": high}
+        told = {"p_value": None, "series": str(name), "cause": side, **bounds}
+        at = str(frame.index[place])
+        chosen.append(place)
         found.append(
-            {"time": str(frame.index[row]), "values": values, "score": float(scores[row]), "because of": causes}
+            {"time": at, "start": at, "end": at, "rows": 1, "flagged": False, "score": float(scores[place]), **told}
         )
-    return found
+    for row, place in zip(found, chosen, strict=True):
+        best = shares.iloc[place].sort_values(ascending=False).head(3)
+        total = float(shares.iloc[place].sum()) or 1.0
+        row["features"] = ", ".join(f"{name} {share / total:.0%}" for name, share in best.items() if share > 0)
+    worst = sentence_of_episode(found[0]) if len(episodes) and found else ""
+    verdict = detection_verdict(len(frame), len(episodes), int(is_anomaly.sum()), worst)
+    return Scored(scores, is_anomaly, found, len(episodes), verdict)
 
 
-def add_detection(
-    page: Page, frame: pd.DataFrame, scores: np.ndarray, is_anomaly: np.ndarray, found: list[dict[str, object]]
-) -> None:
-    """Add charts of the series with the anomalies marked, the score, and the explanations to a page."""
-    page.section("Series and anomalies")
-    rows = np.flatnonzero(is_anomaly)
-    for name in frame.columns[:12]:
+def in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """One episode as a row of a table for the terminal or a page."""
+    span = row["time"] if row["rows"] == 1 else f"{row['start']} to {row['end']}"
+    usual = f"{row['lower']:.4g} to {row['upper']:.4g}"
+    flagged = "yes" if row["flagged"] else "no, below the threshold"
+    return {"when": span, "series": row["series"], "found": row["found"], "usual": usual, "anomaly": flagged}
+
+
+def add_detection(page: Page, frame: pd.DataFrame, scored: Scored) -> None:
+    """Add the verdict, charts of the series with the episodes marked, and the table of episodes to a page."""
+    page.section("Series and anomalies").verdict(scored.verdict)
+    ids = f"episode-{len(page)}"
+    place_of = {str(label): row for row, label in enumerate(frame.index)}
+    rows = np.flatnonzero(scored.is_anomaly)
+    flagged = [row for row in scored.found if row["flagged"]]
+    spans = [(place_of[row["start"]], place_of[row["end"]] + 1) for row in flagged]
+    for name in frame.columns[:_SHOWN_SERIES]:
         values = frame[name].to_numpy(dtype=np.float64)
-        texts = [f"{frame.index[row]}: {values[row]:.4g}, score {scores[row]:.4g}" for row in rows.tolist()]
-        marks = [Marks("anomaly", rows, values[rows], texts=texts)]
-        page.chart(line_chart([Line(str(name), values)], frame.index, title=str(name), marks=marks))
+        mine = [k for k, row in enumerate(scored.found) if row["flagged"] and row["series"] in (str(name), "")]
+        peaks = np.array([place_of[scored.found[k]["time"]] for k in mine], dtype=np.int64)
+        marks = []
+        if rows.size:
+            marks.append(Marks("flagged", rows, values[rows], "var(--amber)"))
+        if peaks.size:
+            texts = [sentence_of_episode(scored.found[k]) for k in mine]
+            targets = [f"{ids}-{k}" for k in mine]
+            marks.append(Marks("peak of an episode", peaks, values[peaks], texts=texts, targets=targets))
+        page.chart(line_chart([Line(str(name), values)], frame.index, title=str(name), marks=marks, spans=spans))
     page.chart(
-        line_chart([Line("", scores, "var(--violet)")], frame.index, title="score (lower = more abnormal)", height=120)
+        line_chart([Line("", scored.scores, "var(--violet)")], frame.index, title="score (lower = more abnormal)")
     )
-    page.table(pd.DataFrame(found))
+    page.table(
+        pd.DataFrame([{**in_words(row), "features behind it": row["features"]} for row in scored.found]), ids=ids
+    )

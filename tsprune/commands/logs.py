@@ -56,6 +56,9 @@ def logs(
 ) -> None:
     """Find abnormal sessions, windows or lines of a log, and show why."""
     _check(path, by, window)
+    for name, written in (("--output", output), ("--metrics", metrics), ("--report", report)):
+        if written is not None and written.resolve() == path.resolve():
+            raise InputFileError(f"{name} must be another file than INPUT, got {str(path)!r} for both.")
     if follow or state is not None:
         _follow(path, by, window, reference, follow, state, output, prime, seed, json)
         return

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
 import typer
 
 from tsprune.cleaning.cleaner import SeriesCleaner
 from tsprune.commands.clean import add_cleaning
 from tsprune.commands.decompose import add_decomposition, describe
-from tsprune.commands.detect import add_detection, top_anomalies
+from tsprune.commands.detect import add_detection, in_words, score_file
 from tsprune.commands.options import (
     Columns,
     DayFirst,
@@ -27,6 +26,7 @@ from tsprune.commands.options import (
     Seed,
     Time,
     TimeZone,
+    console,
     finish,
     print_table,
     read_period,
@@ -71,14 +71,13 @@ def report(
         rows.append({**describe(str(name), result), "repairs": len(cleaner.changes_)})
     series = frame.iloc[:, 0] if frame.shape[1] == 1 else frame
     detector = SeriesDetector(period=read_period(period), random_state=seed).fit(series)
-    scores = np.asarray(detector.score_samples(series), dtype=np.float64)
-    is_anomaly = np.asarray(detector.predict(series)) < 0
-    found = top_anomalies(frame, scores, pd.DataFrame(detector.explain(series)).set_axis(frame.index), 5)
-    add_detection(page, frame, scores, is_anomaly, found)
+    scored = score_file(detector, frame, 5)
+    add_detection(page, frame, scored)
     page.section("What was pruned before scoring").report(detector.report_)
     page.write(output)
     if not json:
         print_table("Series", rows)
-        print_table("Most abnormal", found)
-    summary = {"n_timepoints": len(frame), "series": rows, "n_anomalies": int(is_anomaly.sum()), "top": found}
-    finish(summary, as_json=json, output=None, report=output)
+        console.print(scored.verdict, markup=False)
+        print_table("Episodes", [in_words(row) for row in scored.found])
+    summary = {"n_timepoints": len(frame), "series": rows, "n_anomalies": int(scored.is_anomaly.sum())}
+    finish({**summary, "verdict": scored.verdict, "top": scored.found}, as_json=json, output=None, report=output)

@@ -140,6 +140,15 @@ def _detector(name: str) -> Callable[[], None]:
     return walk
 
 
+def _logs() -> None:
+    """Words of lines, and a vocabulary that is restored."""
+    from tsprune.logs.vocabulary import Vocabulary
+
+    words = Vocabulary()
+    words.read(["took 12 ms at 10.0.0.1"])
+    Vocabulary.restored(*words.arrays().values())
+
+
 _PATHS: dict[str, Callable[[], None]] = {
     "clean": _clean,
     "detect": _detect,
@@ -149,4 +158,5 @@ _PATHS: dict[str, Callable[[], None]] = {
     "local outlier factor": _detector("PrunedLOF"),
     "one-class support vectors": _detector("PrunedOneClassSVM"),
     "online": _online,
+    "logs": _logs,
 }

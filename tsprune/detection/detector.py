@@ -224,7 +224,10 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         # exact powers of two, so that squares of very large or small values neither overflow nor vanish
         self._unit = np.exp2(np.floor(np.log2(np.maximum(np.nanmax(np.abs(series.values), axis=0), _SMALLEST))))
         given = series.values / self._unit
-        self.components_ = Components.fit(given, position, self.series_names_, period=self.period, trend=self.trend)
+        self.components_ = Components.fit(
+            given, position, self.series_names_, period=self.period, trend=self.trend,
+            steps_per_day=self._grid.steps_per_day,
+        )  # fmt: skip
         self.seasons_ = self.components_.seasons
         self.periods_ = self.seasons_.periods
         values = self.components_.remove(given, position)

@@ -36,6 +36,7 @@ __all__ = ["LogDetector"]
 Floats = NDArray[np.float64]
 
 _LEVEL = 0.01  # p-value below which `predict` says -1
+_CALIBRATED = 4000  # distinct documents that are compared with all but themselves, for p-values
 _STEP = 50.0  # abnormality of one step in the order of events that was never seen
 
 
@@ -212,8 +213,9 @@ class LogDetector(BaseEstimator):
             records += document_records(list(counter.documents), first, np.bincount(group, minlength=len(first)))
         figures |= {"n_lines": counter.n_lines, "n_documents": self._model.n_documents}
         self.report_ = words_report(records, sentences, figures)
-        usual = -self._model.abnormality(counts, without_self=True)
-        usual = np.repeat(usual - self._order.surprise(*counter.steps(), len(counter.documents)), size)
+        rows = np.arange(0, counts.shape[0], max(1, counts.shape[0] // _CALIBRATED))
+        usual = -self._model.abnormality(counts[rows], without_self=True)
+        usual = np.repeat(usual - self._order.surprise(*counter.steps(), len(counter.documents))[rows], size[rows])
         self._fitted_scores = np.sort(usual)
         self.offset_ = float(np.quantile(self._fitted_scores, _LEVEL))
         return self

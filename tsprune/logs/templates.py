@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 __all__ = ["mine_templates"]
 
 _ALIKE = 0.7  # of the words must agree
+_MOST_IN_LEAF = 30  # templates; a full leaf joins the most similar one, however similar
 
 
 def mine_templates(types: Sequence[tuple[int, ...]], words: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
@@ -51,7 +52,7 @@ def mine_templates(types: Sequence[tuple[int, ...]], words: Sequence[str]) -> tu
             same = sum(a == b for a, b in zip(made[candidate], kind, strict=True)) / max(len(kind), 1)
             if same > most:
                 best, most = candidate, same
-        if best >= 0 and most >= _ALIKE:
+        if best >= 0 and (most >= _ALIKE or len(leaf) >= _MOST_IN_LEAF):
             made[best] = [a if a == b else -1 for a, b in zip(made[best], kind, strict=True)]
         else:
             best = len(made)

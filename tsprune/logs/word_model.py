@@ -52,6 +52,8 @@ class WordModel:
         Distinct documents on the words that stay, CSR (n_known, n_words).
     known_size : ndarray of int of shape (n_known,)
         Documents with these counts.
+    digests : ndarray of uint64 of shape (n_distinct, 2)
+        Every distinct document that was fitted, also those beyond the 4096 to compare with.
     """
 
     n_documents: int
@@ -64,6 +66,7 @@ class WordModel:
     known_indices: Numbers
     known_counts: Floats
     known_size: Numbers
+    digests: NDArray[np.uint64]
 
     @classmethod
     def of(cls, counts: Any, size: Numbers, weight: Floats, level: Numbers, *, by_line: bool) -> WordModel:
@@ -86,10 +89,15 @@ class WordModel:
         order = np.sort(np.argsort(-known_size, kind="stable")[:_MOST_KNOWN])
         known = sparse.csr_array(counts[rows[order]] * (weight > 0))
         known.eliminate_zeros()
+        inner = sparse.csr_array(counts[rows] * (weight > 0))
+        inner.eliminate_zeros()
+        inner.sort_indices()
+        raw = b"".join(_key(inner, i) for i in range(inner.shape[0]))
+        digests = np.frombuffer(raw, dtype=np.uint64).reshape(-1, 2)
         highest = _highest(present, level)
         return cls(
             total, by_line, share, weight, level, level_tail(highest, size), known.indptr.astype(np.int64),
-            known.indices.astype(np.int64), known.data.astype(np.float64), known_size[order],
+            known.indices.astype(np.int64), known.data.astype(np.float64), known_size[order], digests,
         )  # fmt: skip
 
     @property
@@ -154,7 +162,9 @@ class WordModel:
         names = {_key(known, i): i for i in range(known.shape[0])}
         place = np.array([names.get(_key(rows, i), -1) for i in range(rows.shape[0])], dtype=np.int64)
         single = (place >= 0) & (self.known_size[place] == 1) if without_self else np.zeros(len(place), dtype=bool)
-        open_ = np.flatnonzero((place < 0) | single)
+        fitted = {pair.tobytes() for pair in self.digests}
+        new = np.array([p < 0 and _key(rows, i) not in fitted for i, p in enumerate(place)], dtype=bool)
+        open_ = np.flatnonzero(new | single)
         distance = np.zeros(rows.shape[0])
         rarer = np.minimum(self.share, 1.0 - self.share)
         change = -np.log(np.maximum(rarer, 0.5 / self.n_documents)) * self.weight
@@ -167,6 +177,10 @@ class WordModel:
             common = (there * change) @ known_there.T
             apart = np.asarray(there @ change).ravel()[:, None] + known_sum[None, :] - 2.0 * common.toarray()
             apart[np.flatnonzero(single[which]), place[which][single[which]]] = np.inf
+            if self.by_line:  # a line holds its words once
+                nearest = apart.min(axis=1)
+                distance[which] = np.where(np.isfinite(nearest), nearest, change.sum())
+                continue
             n_near = min(_CANDIDATES, known.shape[0])
             near = np.argpartition(apart, n_near - 1, axis=1)[:, :n_near]
             for i, row in enumerate(which):

@@ -86,3 +86,16 @@ def sentence_of_change(change: Any) -> str:
     _, _, verb = _REPAIRS.get(str(change.reason), ("", "", "replaced"))
     old = "missing" if pd.isna(change.old) else f"{change.old:.6g}"
     return f"{change.time}: {change.reason} {verb}, {old} became {change.new:.6g}"
+
+
+def sentence_of_episode(row: Mapping[str, Any]) -> str:
+    """Return one episode as a sentence, in the units of the series."""
+    name = row["series"] or "the series together"
+    when = f"at {row['time']}" if row["rows"] == 1 else f"from {row['start']} to {row['end']} ({row['rows']} rows)"
+    p = row.get("p_value") or 1.0
+    rare = "" if p >= 1.0 else f"; by chance once in {1.0 / p:,.0f} such series" if p > 1e-6 else "; not by chance"
+    if row["found"] is None or row["found"] != row["found"]:
+        return f"{name} was abnormal {when}{rare}."
+    usual = f"{row['lower']:.4g} to {row['upper']:.4g}"
+    found = f"{row['found']:.4g} where {usual} is usual (expected {row['expected']:.4g})"
+    return f"{name} was {found} {when}{rare}."

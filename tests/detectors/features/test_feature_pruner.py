@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from contract.refused_labels import refused_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -24,7 +25,10 @@ SEEDS = range(40) if os.environ.get("TSPRUNE_SLOW") else range(4)
 KINDS = {"untested", "relevant", "constant", "duplicate", "independent noise", "irrelevant block", "harmful"}
 
 
-@parametrize_with_checks([FeaturePruner(random_state=0), FeaturePruner(guard=None, prune_blocks=False)])
+@parametrize_with_checks(
+    [FeaturePruner(random_state=0), FeaturePruner(guard=None, prune_blocks=False)],
+    expected_failed_checks=refused_labels,
+)
 def test_scikit_learn_checks(estimator, check) -> None:
     check(estimator)
 

@@ -15,11 +15,11 @@ from detectors.networks.layers import Layer, Network
 
 def module(kind: str, **parts: object) -> object:
     """An object whose class has the name of a torch module, with arrays for tensors."""
-    return type(kind, (), {"children": lambda self: iter(()), **parts})()
+    return type(kind, (), {"children": lambda _: iter(()), **parts})()
 
 
 def sequential(*modules: object) -> object:
-    return type("Sequential", (), {"children": lambda self: iter(modules), "state_dict": lambda self: {}})()
+    return type("Sequential", (), {"children": lambda _: iter(modules), "state_dict": lambda _: {}})()
 
 
 def linear(rng: np.random.Generator, n_in: int, n_out: int) -> object:
@@ -58,7 +58,8 @@ def test_convolutions_are_dense_layers_of_windows(stride: int, padding: int, dil
     rng = np.random.default_rng(2)
     kernel, bias = rng.normal(size=(3, 2, 3)), rng.normal(size=3)
     conv = module(
-        "Conv1d", weight=kernel, bias=bias, stride=(stride,), padding=(padding,), dilation=(dilation,), groups=1, n_times=9
+        "Conv1d", weight=kernel, bias=bias, stride=(stride,), padding=(padding,), dilation=(dilation,), groups=1,
+        n_times=9,
     )  # fmt: skip
     X = rng.normal(size=(4, 2, 9))
     padded = np.pad(X, ((0, 0), (0, 0), (padding, padding)))
@@ -83,9 +84,7 @@ def test_keras_models_and_weight_lists() -> None:
     def linear() -> None: ...
 
     dense = [
-        type(
-            "Dense", (), {"activation": staticmethod(a), "get_weights": lambda self, k=k: weights[2 * k : 2 * k + 2]}
-        )()
+        type("Dense", (), {"activation": staticmethod(a), "get_weights": lambda _, k=k: weights[2 * k : 2 * k + 2]})()
         for k, a in enumerate((relu, linear))
     ]
     model = SimpleNamespace(layers=[type("InputLayer", (), {})(), *dense], get_weights=lambda: weights)

@@ -181,7 +181,7 @@ def test_distill_is_guarded(pair) -> None:
     student = pair[0].distill(bent())
     assert student.n_parameters_ < 0.6 * pair[0].n_parameters_
     assert student.model_report_.figures["fidelity_held_out"] >= 0.995
-    with pytest.raises(GuardError, match="more width than 0.03"):
+    with pytest.raises(GuardError, match=r"more width than 0\.03"):
         pair[0].distill(bent(), width=0.03)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+from contract.refused_labels import refused_labels
 from scipy import sparse
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import IsolationForest
@@ -44,7 +45,7 @@ def expected_failures(estimator) -> dict[str, str]:
     if isinstance(estimator.detector, LocalOutlierFactor):
         kinds = ("pandas_series", "not_an_array", "list", "shape", "not_overwritten")
         reasons |= {f"check_sample_weights_{kind}": NO_WEIGHTED_ENGINE for kind in kinds}
-    return reasons
+    return reasons | refused_labels(estimator)
 
 
 @parametrize_with_checks(
@@ -117,6 +118,15 @@ def test_pyod_checks_columns_too() -> None:
         model.score_samples(frame[list("bacdefgh")])
     with pytest.raises(ValueError, match="feature names should match"):
         model.score_samples(frame[list("abcdefg")])
+
+
+def test_a_pipeline_keeps_the_threshold_of_its_last_step() -> None:
+    X = table(2000)
+    pipeline = make_pipeline(StandardScaler(), OneClassSVM(nu=0.02))
+    model = PrunedDetector(pipeline, pruner=VarianceThreshold()).fit(X)
+    alone = pipeline.fit(X)
+    np.testing.assert_array_equal(model.predict(X), alone.predict(X))
+    assert 0.01 < (model.predict(X) == -1).mean() < 0.03
 
 
 def test_contamination_sets_the_share_of_outliers() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import tsprune.cleaning.column as column
 from tsprune import SeriesCleaner
+from tsprune.cleaning import column, patches
 from tsprune.cleaning.backtest import Backtest, backtest
 from tsprune.cleaning.patches import Patch
 

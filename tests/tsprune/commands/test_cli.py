@@ -17,7 +17,7 @@ import pytest
 import tsprune
 from tsprune.cli import main
 
-COMMANDS = ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report", "warmup"]
+COMMANDS = ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "logs", "report", "warmup"]
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -55,7 +55,7 @@ def test_help_lists_every_command_and_imports_none(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "report", "warmup"]
+    "name", ["demo", "clean", "detect", "decompose", "prune", "monitor", "fleet", "logs", "report", "warmup"]
 )
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], name: str) -> None:
     status, out, _ = run(capsys, name, "--help")
@@ -144,7 +144,7 @@ def test_detect_finds_the_spike(capsys: pytest.CaptureFixture[str], series_file:
     spike = pd.Timestamp("2024-01-01") + pd.Timedelta(hours=200)
     assert min(abs(top - spike) for top in tops) <= pd.Timedelta(hours=24)
     assert set(json.loads(out.read_text())[0]) == {"when", "score", "is_anomaly"}
-    assert "Most abnormal" in run(capsys, *words)[1]
+    assert "Episodes" in run(capsys, *words)[1]
 
 
 def test_prune_removes_noise_and_keeps_what_depends(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_report_is_one_page(capsys: pytest.CaptureFixture[str], series_file: Pat
     html = page.read_text(encoding="utf-8")
     for heading in ("load: components", "load: repairs", "Series and anomalies"):
         assert heading in html
-    assert "Most abnormal" in run(capsys, "report", str(series_file), "--output", str(page))[1]
+    assert "Episodes" in run(capsys, "report", str(series_file), "--output", str(page))[1]
 
 
 BAD = [

@@ -55,6 +55,7 @@ def test_windows_lines_and_a_reference_in_words(tmp_path: Path, capsys: pytest.C
     [
         (["--by", "("], 2, "regular expression"),
         (["--by", "x", "--window", "5min"], 2, "must not stand together"),
+        (["--report", "a.log"], 2, "another file than INPUT"),
         (["--window", "soon"], 2, "length of time"),
         (["--follow"], 2, "needs --state and --output"),
         (["--by", "nothing"], 2, "at least two documents"),

@@ -35,7 +35,7 @@ def test_the_vocabulary_grows_past_its_first_table_and_is_the_same_in_pieces() -
 def test_a_restored_vocabulary_numbers_words_as_before_and_a_copy_grows_apart() -> None:
     first = Vocabulary()
     first.read(["alpha beta gamma 12"])
-    again = Vocabulary.restored(*first.arrays().values())  # type: ignore[arg-type]
+    again = Vocabulary.restored(*first.arrays().values())
     twin = first.copy()
     twin.read(["delta"])
     assert (len(first), len(twin)) == (4, 5)

@@ -9,6 +9,9 @@ from reference.naive_log_words import masked_words
 
 from tsprune.logs.vocabulary import Vocabulary
 
+# hashes are meant to wrap around; numpy says so where the kernel runs as plain Python
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+
 LINES = [
     "2024-03-01T12:00:01.123Z INFO web[17]: GET /item/42?x=1 from 10.0.0.1:8080 took -3.5 ms",
     "081109 203518 143 INFO dfs.DataNode: Receiving block blk_-1608999687919862906 src: /10.250.19.102:54106",

@@ -49,6 +49,7 @@ RECORDS = {
     "AlertPolicy",
     "Decomposition",
     "FalseAlarmRate",
+    "MetricPolicy",
     "ParetoFront",
     "Period",
     "PruningReport",

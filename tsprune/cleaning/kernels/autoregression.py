@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernels.compilation import njit
+from detectors.kernels.median import median
 
 __all__ = ["median_of_seen", "robust_autoregression"]
 
@@ -24,8 +25,7 @@ _RIDGE = 1e-10  # a pivot below this share of its diagonal is none: lags that re
 def median_of_seen(x: Floats) -> float:
     """Return the median of what is not NaN in `x` (n,), NaN if nothing is."""
     seen = x[~np.isnan(x)]
-    middle: float = np.median(seen) if seen.size else np.nan
-    return middle
+    return median(seen)
 
 
 @njit(cache=True)
@@ -119,7 +119,7 @@ def robust_autoregression(a: Floats, unit: Floats, order: int, n_iterations: int
             _products(a, order, weights, errors, gram, right)
             return coefficients + _solve(lower, right)
         size = np.abs(errors) / unit[order:]
-        spread = _MAD * np.median(size)
+        spread = _MAD * median(size)
         if spread <= 0.0:
             break
         for t in range(n):

@@ -53,7 +53,10 @@ def solve_gap(a: Floats, phi: Floats, v: Floats, rows: Integers) -> tuple[Floats
                         matrix[p, q] += v[t] * phi[j] * phi[i]
         t += 1
     inverse = np.linalg.inv(matrix)
-    return inverse @ right, np.diag(inverse).copy()
+    variances = np.empty(size)
+    for k in range(size):
+        variances[k] = inverse[k, k]
+    return inverse @ right, variances
 
 
 @njit(cache=True)

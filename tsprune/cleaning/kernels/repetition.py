@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernels.compilation import njit
+from detectors.kernels.median import median
 
 __all__ = ["repetitions"]
 
@@ -68,7 +69,7 @@ def repetitions(even: Floats, good: Mask, lengths: Integers, parts: int) -> Floa
                 k += 1
             else:
                 rest[t] = 0.0
-        reach = 4.0 * np.median(sizes)
+        reach = 4.0 * median(sizes)
         for t in range(n):
             rest[t] = min(max(rest[t], -reach), reach)
         _running_sum(rest, sums)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernels.compilation import njit
+from detectors.kernels.median import median
 from tsprune.cleaning.kernels.autoregression import median_of_seen
 from tsprune.cleaning.kernels.running_median import running_median
 
@@ -13,7 +14,7 @@ __all__ = ["left_out_errors", "mean_of_cycle", "phase_medians", "robust_weights"
 
 Floats = NDArray[np.float64]
 
-_MANY = 64
+_RUN = 32
 
 
 @njit(cache=True)
@@ -175,25 +176,36 @@ def phase_medians(x: Floats, period: int) -> Floats:
         values = x[phase::period]
         values = values[~np.isnan(values)]
         if values.size:
-            out[phase] = np.median(values)
+            out[phase] = median(values)
     return out
 
 
 @njit(cache=True)
 def _sorted(values: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """Return the order of some values (n_values,) and the values in it; few of them by insertion."""
+    """Return the order of some values (n_values,) and the values in it: runs by insertion, then merged."""
     size = values.size
-    if size > _MANY:
-        order = np.argsort(values)
-        return order, values[order]
-    order = np.arange(size)
-    values = values.copy()
+    order, values = np.arange(size), values.copy()
     for k in range(1, size):
-        value, j = values[k], k
-        while j > 0 and values[j - 1] > value:
+        first, value, j = k - k % _RUN, values[k], k
+        while j > first and values[j - 1] > value:
             values[j], order[j] = values[j - 1], order[j - 1]
             j -= 1
         values[j], order[j] = value, k
+    other_order, other = np.empty_like(order), np.empty_like(values)
+    run = _RUN
+    while run < size:
+        for first in range(0, size, 2 * run):
+            middle, last = min(first + run, size), min(first + 2 * run, size)
+            i, j = first, middle
+            for k in range(first, last):
+                if j >= last or (i < middle and values[i] <= values[j]):
+                    other[k], other_order[k] = values[i], order[i]
+                    i += 1
+                else:
+                    other[k], other_order[k] = values[j], order[j]
+                    j += 1
+        values, other, order, other_order = other, values, other_order, order
+        run *= 2
     return order, values
 
 

@@ -65,7 +65,7 @@ def fit_background(power: Floats, four_sin2: Floats, weight: Floats, phis: Float
                     w = _LINEAR_UP_TO + _LOG_WEIGHT * math.log(w / _LINEAR_UP_TO)
                 loss += weight[k] * (math.log(shape[k] * scale) + w)
             if loss < best[3]:
-                best[:] = phi, scale * top, scale * ratio, loss
+                best[0], best[1], best[2], best[3] = phi, scale * top, scale * ratio, loss
             if phi == 0.0:  # level and noise are both white: one ratio is enough
                 break
     return best

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import tsprune.streaming.monitor.kernels.layout as at
 from detectors.kernels.compilation import njit
 from detectors.kernels.leaf import leaf
+from detectors.kernels.median import median
 from tsprune.streaming.monitor.kernels.extremes import EXTREMES_SIZE, rarity, standing
 from tsprune.streaming.monitor.kernels.novelty import BOOK_SIZE, NOWHERE, ROWS, accept_since, meet, row_of
 from tsprune.streaming.monitor.kernels.visits import (
@@ -63,9 +64,12 @@ def start_metric(row: Floats, values: Floats) -> None:
     row[at.M_LOW], row[at.M_HIGH], row[at.M_LAST] = -_RANGE_START, _RANGE_START, math.nan
     if n == 0:
         return
-    row[at.M_LEVEL] = np.median(values[: min(n, 20)])
-    row[at.M_SLOW] = np.median(values)
-    scale = np.median(np.abs(np.diff(values))) * 1.0484 if n > 1 else 0.0  # 1.4826 / sqrt(2)
+    row[at.M_LEVEL] = median(values[: min(n, 20)])
+    row[at.M_SLOW] = median(values)
+    steps = np.empty(n - 1)
+    for i in range(n - 1):
+        steps[i] = abs(values[i + 1] - values[i])
+    scale = median(steps) * 1.0484 if n > 1 else 0.0  # 1.4826 / sqrt(2)
     row[at.M_SCALE] = scale if scale > 0.0 else np.std(values)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.kernels.compilation import njit
+from detectors.kernels.median import median
 
 __all__ = ["halve_sample", "keep_row", "learn_relations", "unexplained", "unexplained_rows"]
 
@@ -44,7 +45,9 @@ def halve_sample(sample: Narrow, every_other: bool) -> None:
     """Keep every other row of a full sample, or its newer half, in the first half of the places."""
     half = sample.shape[0] // 2
     for i in range(half):
-        sample[i] = sample[2 * i + 1] if every_other else sample[half + i]
+        source = 2 * i + 1 if every_other else half + i
+        for j in range(sample.shape[1]):
+            sample[i, j] = sample[source, j]
 
 
 @njit(cache=True, error_model="numpy")
@@ -94,7 +97,7 @@ def learn_relations(sample: Narrow) -> Floats:
         square = 0.0
         for i in range(n):
             square += (column[i] - mean) ** 2
-        relations[j, CENTRE] = np.median(column[:n])
+        relations[j, CENTRE] = median(column[:n])
         if square > 0.0:
             relations[j, SPREAD] = math.sqrt(square / n)
     ridge = _RIDGE + n_metrics / n_rows

@@ -69,7 +69,7 @@ class Checkpoint:
     def read(self, number: int) -> list[SeriesDone] | None:
         """Return a finished block, or None if it is to be done."""
         try:
-            with np.load(self._path(number), allow_pickle=False) as stored:
+            with self._path(number).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 told = json.loads(bytes(stored["told"]).decode())
                 names = told["columns"]
                 return [

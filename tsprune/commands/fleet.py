@@ -76,7 +76,7 @@ def fleet(
     period: Period = "auto",
     engine: Annotated[Engine | None, typer.Option(help="Where to run; default this machine.")] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", help="Processes; -1 = all cores; default all for 300,000 rows or more.")
+        int | None, typer.Option("--jobs", help="Processes; -1 = all cores; default all for 1,000,000 rows or more.")
     ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder for finished series: a killed run goes on from there.")

@@ -21,7 +21,7 @@ __all__ = ["Block", "BlockWork", "blocks_of", "cut_into_blocks"]
 
 _ROWS = 20_000  # of a block at most, if it has more than one series
 _SERIES = 500
-_LEAST_BLOCKS = 64  # unless there are fewer series: enough for an even load of several cores
+_LEAST_BLOCKS = 32  # unless there are fewer series: enough for an even load of several cores
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from tsprune.exceptions import InvalidParameterError
 
 __all__ = ["in_processes", "n_workers"]
 
-_WORTH_IT = 300_000  # rows; with fewer, starting workers (seconds each) would eat what they save
+_WORTH_IT = 1_000_000  # rows, some 20 s of cleaning; with fewer, starting workers (seconds) would eat what they save
+_IN_FLIGHT = "4*n_jobs"  # blocks, so that no worker waits for this process
 
 
 def n_workers(n_jobs: int | None, n_rows: int, n_blocks: int) -> int:
@@ -20,7 +21,7 @@ def n_workers(n_jobs: int | None, n_rows: int, n_blocks: int) -> int:
     ----------
     n_jobs : int, optional
         As in joblib: -1 = all cores, -2 = all but one. None: what `joblib.parallel_config` says, where one is active;
-        else all cores from 300,000 rows on, and one below.
+        else all cores from 1,000,000 rows on, and one below.
     n_rows, n_blocks : int
         Size of the whole job.
 
@@ -63,8 +64,10 @@ def in_processes(work: Callable[[Any], Any], jobs: Iterable[Any], workers: int) 
     spread = delayed(work)
     if _is_told():
         streams = getattr(get_active_backend()[0], "supports_return_generator", False)
-        yield from Parallel(n_jobs=workers, return_as="generator" if streams else "list")(spread(job) for job in jobs)
+        pool = Parallel(n_jobs=workers, return_as="generator" if streams else "list", pre_dispatch=_IN_FLIGHT)
+        yield from pool(spread(job) for job in jobs)
         return
     with parallel_config("loky", inner_max_num_threads=1):
-        results = Parallel(n_jobs=workers, return_as="generator")(spread(job) for job in jobs)
+        pool = Parallel(n_jobs=workers, return_as="generator", pre_dispatch=_IN_FLIGHT)
+        results = pool(spread(job) for job in jobs)
     yield from results

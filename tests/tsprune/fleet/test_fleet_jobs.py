@@ -89,7 +89,7 @@ def test_blocks_cover_every_series_once(sizes: list[int], single: bool) -> None:
     assert all(b == c for (_, b), (c, _) in pairwise(spans))
     assert all(b - a == 1 or sum(sizes[a:b]) <= 20_000 for a, b in spans)
     if not single and len(set(sizes)) == 1:
-        assert len(spans) >= min(len(sizes), 32)
+        assert len(spans) >= min(len(sizes), 16)
 
 
 def test_every_change_is_listed_with_its_evidence() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tsprune.logs import LogDetector
     from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
-    from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, Reading, StreamMonitor
+    from tsprune.streaming.monitor import AlertPolicy, FleetMonitor, MetricPolicy, Reading, StreamMonitor
     from tsprune.streaming.online import OnlineDecomposer, OnlineFleet
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "FalseAlarmRate",
     "FleetMonitor",
     "LogDetector",
+    "MetricPolicy",
     "NoisePruner",
     "OnlineDecomposer",
     "OnlineFleet",
@@ -64,6 +65,7 @@ __all__ = [
 _HOME = {
     "AlarmBudget": "tsprune.detection",
     "AlertPolicy": "tsprune.streaming.monitor",
+    "MetricPolicy": "tsprune.streaming.monitor",
     "ComponentPruner": "tsprune.pruners",
     "Decomposition": "tsprune.decomposition",
     "FalseAlarmRate": "tsprune.detection",

@@ -21,6 +21,7 @@ __all__ = ["follow_anchors", "follow_knowledge"]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_SOME_LEVEL = 0.015  # over all blocks: some block shows something, so that others may go
 _COLUMN_LEVEL = 0.01  # of a removed column that labels bring back, over all removed columns
 
 
@@ -45,8 +46,8 @@ def follow_knowledge(found: Decision, X: Any, known: Knowledge, *, max_rows: int
     p = block_evidence(table, numbers, _filled_rows(known, table), int(rng.integers(2**31 - 1)))
     source = "labels" if known.labelled else "reference"
     found.figures[f"smallest_p_of_{source}"] = round(float(min(p.min() * len(p), 1.0)), 6)
-    if p.min() * len(p) > INFORMED_LEVEL:
-        found.sentences.append(f"{source}: no block of features shows evidence at level {INFORMED_LEVEL:g}; all stay")
+    if p.min() * len(p) > _SOME_LEVEL:
+        found.sentences.append(f"{source}: no block of features shows evidence at level {_SOME_LEVEL:g}; all stay")
         return
     kind = "no evidence of the labels" if known.labelled else "no evidence against the reference"
     found.informed = np.full(len(found.support), np.nan)

@@ -1,7 +1,7 @@
 """PrunedLOF: local outlier factor on the features that help, against the rows that do not mislead, compiled.
 
 Law: without pruning the scores are scikit-learn's to 1e-12; pruned rows leave the reference set and are scored as
-new rows. Lower = more abnormal, about -1 inside, -1.5 is the usual threshold.
+new rows. Lower = more abnormal, about -1 inside; the threshold is -1.3, or -1.5 without `prune_rows`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PrunedLOF"]
 
+_FLOORED_OFFSET = -1.3  # (1.5 r + f) / (r + f) for r = 1.5 f: outliers lie where distances exceed the usual one, f
+
 Floats = NDArray[np.float64]
 
 
@@ -61,7 +63,8 @@ class PrunedLOF(CompiledDetector):
         Further arguments of the distance; with any, it is scikit-learn's.
     contamination : "auto" or float in (0, 0.5]
         Share of the fitted rows that are called outliers, by `predict` or, without `novelty`, by `fit_predict`;
-        "auto" puts the threshold at -1.5.
+        "auto" puts the threshold at -1.5, with `prune_rows` at -1.3: where a row is 1.5 times less dense than its
+        neighbours, the floor of the densities leaves 1.3.
     novelty : bool
         What `fit_predict` (and a share as `contamination`) takes the fitted rows for: True, new rows, so that it
         equals ``fit(X).predict(X)``; False, what they are, by `negative_outlier_factor_`, as scikit-learn's class
@@ -295,7 +298,7 @@ class PrunedLOF(CompiledDetector):
             return self.reference_.scores(rows, parallel=parallel)
 
     def _engine_offset(self) -> float | None:
-        return -1.5
+        return _FLOORED_OFFSET if self._derived else -1.5
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         r = self.reference_

@@ -40,13 +40,17 @@ class ReconstructingDetector(CompiledDetector):
         """Weights and biases of the network that scores."""
         return self.model_.n_parameters
 
-    def to_onnx(self, path: Any = None, *, int8: bool = False, calibration: Any = None) -> bytes:
+    def to_onnx(
+        self, path: Any = None, *, kept_only: bool = False, int8: bool = False, calibration: Any = None
+    ) -> bytes:
         """Export selector, scores and labels as one ONNX graph; needs the extra ``onnx``.
 
         Parameters
         ----------
         path : path-like, optional
             File to write the model to; an old one is replaced in one step.
+        kept_only : bool, default=False
+            True: the graph takes the kept features alone, in their order; not with `int8`.
         int8 : bool, default=False
             True stores weights in 8 bits and multiplies in 8 bits (static quantisation by onnxruntime), if the scores
             then rank calibration rows as before.
@@ -65,14 +69,16 @@ class ReconstructingDetector(CompiledDetector):
         ImportError
             Without the packages `onnx` and, for int8, `onnxruntime`.
         InvalidParameterError
-            If int8 has no rows to calibrate with.
+            If int8 has no rows to calibrate with, or is asked for together with `kept_only`.
         GuardError
             If int8 changes the ranks: Spearman correlation below 0.995.
         UnwritablePathError
             If there is a folder or a device at `path`, or no folder for it.
         """
         if not int8:
-            return super().to_onnx(path)
+            return super().to_onnx(path, kept_only=kept_only)
+        if kept_only:
+            raise InvalidParameterError("kept_only must be False with int8=True, got True; export one of the two.")
         check_is_fitted(self)
         try:
             import onnx  # noqa: F401

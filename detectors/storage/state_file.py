@@ -51,7 +51,7 @@ def parse_state(stored: bytes, *, where: str = "state") -> tuple[dict[str, Any],
     try:
         return unpack(stored, _KIND, largest=_LARGEST)
     except StoredModelError as error:
-        raise StoredStateError(f"{where} is no state that can be read: {error}") from None
+        raise StoredStateError(f"{where} is damaged or no state that can be read: {error}") from None
 
 
 def write_state(path: str | os.PathLike[str], stored: bytes) -> None:

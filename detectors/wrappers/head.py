@@ -27,6 +27,8 @@ _FOLDS = 10  # at most: parts of the labelled anomalies that are left out in tur
 _LEVEL = 0.02  # probability of using a head on labels or a reference that are noise
 _ON_LABELS, _ON_REFERENCE = 0.9, 0.7  # weight of the head beside the detector's rank
 _LEAST_LEAF = 5  # rows in a leaf where rows of unknown kind stand for one of the two classes
+_DRAWS, _DRAWN_FOLDS, _DRAWN_PLAIN, _DRAWN_TREES = 16, 4, 60, 25  # random labels that the real ones must beat
+_DRAWN_LEVEL = 0.05
 _FALSE_ALARMS = 0.05  # of the reference
 _FEWEST = 3  # anomalies, and known normal rows, below which nothing can be validated
 
@@ -160,23 +162,29 @@ def head_on_labels(
     """
     table = _with_score(X, detector)
     known, unknown = np.flatnonzero(anomaly), np.flatnonzero(~anomaly & ~normal)
-    plain = np.flatnonzero(normal) if normal.any() else unknown
+    if normal.any():
+        plain = np.flatnonzero(normal)
+    else:
+        plain, unknown = unknown, unknown[:0]
     if len(known) < _FEWEST or len(plain) < _FEWEST:
         return None, HeadTrial(1.0, math.nan, math.nan, False)
     leaf = 1 if normal.any() else _LEAST_LEAF
     n_folds = min(_FOLDS, len(known), len(plain))
-    ahead, before = np.empty(len(known)), np.empty(len(known))
-    background = 0
-    for fold in range(n_folds):
-        left, spared = np.arange(len(known)) % n_folds == fold, np.arange(len(plain)) % n_folds == fold
-        model = _trees(_TRIAL_TREES, leaf, seed + fold)
-        rows = np.append(known[~left], plain[~spared])
-        model.fit(table[rows], np.arange(len(rows)) < (~left).sum())
-        others = np.append(unknown, plain[spared]) if normal.any() else plain[spared]
-        for share, scores in ((ahead, _probability(model, table)), (before, -detector)):
-            share[left] = _share_above(scores[known[left]], scores[others])
-        background = max(background, len(others))
+    ahead, before, background = _left_out(table, detector, known, plain, unknown, n_folds, _TRIAL_TREES, leaf, seed)
     p = _small_mean_p(ahead)
+    if p <= _LEVEL:  # rows drawn at random can lie together, too: how well are those ranked that were left out?
+        rng = np.random.default_rng(seed)
+        sums = np.empty(_DRAWS)
+        others = np.flatnonzero(~anomaly)
+        few, of = min(n_folds, _DRAWN_FOLDS), min(len(plain), _DRAWN_PLAIN)
+        for draw in range(_DRAWS):
+            rows = rng.permutation(others)
+            fake, rest = rows[: len(known)], rows[len(known) :]
+            parts = (rest[:of], rest[of:]) if normal.any() else (rest, rest[:0])
+            sums[draw] = _left_out(table, detector, fake, *parts, few, _DRAWN_TREES, leaf, seed + draw)[0].sum()
+        spread = max(float(sums.std(ddof=1)) * np.sqrt(1.0 + 1.0 / _DRAWS), 1e-9)
+        drawn_p = float(ndtr((ahead.sum() - sums.mean()) / spread))
+        p = max(p, drawn_p * _LEVEL / _DRAWN_LEVEL)
     precision = [_average_precision(share, background) for share in (ahead, before)]
     used = p <= _LEVEL and precision[0] > precision[1]
     trial = HeadTrial(p, precision[0], precision[1], used)
@@ -185,6 +193,33 @@ def head_on_labels(
     rows = np.append(known, plain)
     model = _trees(_TREES, leaf, seed).fit(table[rows], np.arange(len(rows)) < len(known))
     return _flattened(model, detector, _ON_LABELS, -0.5), trial
+
+
+def _left_out(
+    table: Floats,
+    detector: Floats,
+    known: NDArray[np.intp],
+    plain: NDArray[np.intp],
+    unknown: NDArray[np.intp],
+    n_folds: int,
+    n_trees: int,
+    leaf: int,
+    seed: int,
+) -> tuple[Floats, Floats, int]:
+    """Shares of rows before every anomaly left out, by the head and by the detector, and the number of those rows."""
+    ahead, before, background = np.empty(len(known)), np.empty(len(known)), 0
+    for fold in range(n_folds):
+        left, spared = np.arange(len(known)) % n_folds == fold, np.arange(len(plain)) % n_folds == fold
+        model = _trees(n_trees, leaf, seed + fold)
+        rows = np.append(known[~left], plain[~spared])
+        model.fit(table[rows], np.arange(len(rows)) < (~left).sum())
+        others = np.append(unknown, plain[spared])
+        asked = _probability(model, table[np.append(known[left], others)])
+        n_left = int(left.sum())
+        ahead[left] = _share_above(asked[:n_left], asked[n_left:])
+        before[left] = _share_above(-detector[known[left]], -detector[others])
+        background = max(background, len(others))
+    return ahead, before, background
 
 
 def head_on_reference(X: Floats, detector: Floats, normal: Mask, seed: int) -> tuple[KnownHead | None, HeadTrial]:

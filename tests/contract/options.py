@@ -83,11 +83,12 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "SeriesCleaner": {
             "period": _PERIOD, "level_shift": ["repair", "keep", "report"], "lower": [None, -10.0],
             "upper": [None, 99.0], "duplicates": ["error", "mean", "first", "last"], "causal": [False, True],
-            "time_column": [None, "when"],
+            "time_column": [None, "when"], "holidays": [None], "protect": [None, [5, (20, 30)]],
         },
         "SeriesDetector": {
             "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],
-            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "time_column": [None, "when"],
+            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "shapes": ["auto", True, False],
+            "time_column": [None, "when"],
             "contamination": ["auto", "labels", 0.1, PUBLIC["AlarmBudget"](2), PUBLIC["FalseAlarmRate"](1)],
             "random_state": _SHARED["random_state"],
         },

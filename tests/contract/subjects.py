@@ -58,6 +58,7 @@ RECORDS = {
     "AlertPolicy",
     "Decomposition",
     "FalseAlarmRate",
+    "MetricPolicy",
     "ParetoFront",
     "Period",
     "PruningReport",

@@ -124,12 +124,15 @@ def _index(times: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]) 
         return None
     ticks = arrays["ticks"]
     if times["kind"] == "integers":
-        return pd.Index(ticks)
+        integers: pd.Index = pd.Index(ticks)
+        return integers
     if times["kind"] == "durations":
-        return pd.TimedeltaIndex(ticks.astype("timedelta64[ns]")).as_unit(times["unit"])
+        spent: pd.Index = pd.TimedeltaIndex(ticks.astype("timedelta64[ns]")).as_unit(times["unit"])
+        return spent
     index: pd.DatetimeIndex = pd.DatetimeIndex(ticks.astype("datetime64[ns]"))
     if times["periods"] is not None:
-        return index.to_period(times["periods"])
+        spans: pd.Index = index.to_period(times["periods"])
+        return spans
     index = index.as_unit(times["unit"])
     zoned: pd.Index = index if times["zone"] is None else index.tz_localize("UTC").tz_convert(times["zone"])
     return zoned

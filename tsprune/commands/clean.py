@@ -61,6 +61,10 @@ def clean(
         LevelShifts,
         typer.Option(help="How to handle level shifts: move them back, leave them, or leave and list them."),
     ] = LevelShifts.repair,
+    holidays: Annotated[
+        str | None,
+        typer.Option(help="Known events that are never changed: a country such as US, or an iCalendar file (.ics)."),
+    ] = None,
     lower: Annotated[float | None, typer.Option(help="Values below this are impossible and are replaced.")] = None,
     upper: Annotated[float | None, typer.Option(help="Values above this are impossible and are replaced.")] = None,
     ignore: Ignore = None,
@@ -85,7 +89,9 @@ def clean(
     page = Page(f"Cleaning of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
     cleaned, listed, summary = {}, [], []
     for name in frame.columns:
-        cleaner = SeriesCleaner(period=read_period(period), level_shift=level_shift.value, lower=lower, upper=upper)
+        cleaner = SeriesCleaner(
+            period=read_period(period), level_shift=level_shift.value, holidays=holidays, lower=lower, upper=upper
+        )
         cleaned[name] = np.asarray(cleaner.fit_transform(frame[name]), dtype=np.float64)
         table = cleaner.changes_
         listed.append(table.assign(series=str(name)))

@@ -107,7 +107,9 @@ def monitor(
         int | None, typer.Option(min=0, max=65535, help="Serve /metrics for Prometheus on this port.")
     ] = None,
     watch: Annotated[bool, typer.Option(help="Show a live view on standard error.")] = False,
-    log: Annotated[Log, typer.Option(help="Log lines on standard error.")] = Log.text,
+    log: Annotated[
+        Log | None, typer.Option(help="Log lines on standard error; default: text with --follow, else off.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as the last line.")] = False,
 ) -> None:
     """Follow a stream of records, score every point once, lose nothing.
@@ -141,8 +143,9 @@ def monitor(
         "time_zone": time_zone, "new_metrics": new_metrics.value, "coverage": coverage, "lateness": lateness,
         "history": None if history is None else str(history),
     }  # fmt: skip
+    form = ("text" if follow and not watch else "off") if log is None else log.value
     with ExitStack() as stack:
-        stack.enter_context(logging_to_standard_error("off" if watch else log.value))
+        stack.enter_context(logging_to_standard_error(form))
         journal = stack.enter_context(Journal(state))
         lines = open_source(source, follow=follow)
         stack.callback(lines.close)

@@ -19,7 +19,7 @@ from tsprune.decomposition.shift_fit import fit_components, fit_with_steps
 from tsprune.decomposition.statsmodels_engine import fit_stl_statsmodels
 from tsprune.decomposition.stl import fit_stl
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
-from tsprune.periods.periods import find_periods
+from tsprune.periods.periods import periods_on_grid
 from tsprune.series.series_input import Floats, Integers, SeriesInput
 from tsprune.series.time_grid import TimeGrid, on_grid, refuse_sparse
 from tsprune.series.validation import read_series
@@ -151,12 +151,13 @@ def decompose(
         check_value(name, given[name], rule, owner="decompose")
     series = read_series(y, time=time, time_column=time_column, min_timepoints=2)
     values = np.ascontiguousarray(series.column())
-    rows = TimeGrid.of(series, period).positions(series)
+    grid = TimeGrid.of(series, period)
+    rows = grid.positions(series)
     refuse_sparse(rows, series.n_timepoints)
     gridded = np.ascontiguousarray(on_grid(values[:, None], rows, int(rows.max()) + 1)[:, 0])
     missing = np.isnan(gridded)
     gaps = missing if missing.any() else None
-    periods = _periods(gridded, period)
+    periods = _periods(gridded, period, grid.steps_per_day)
     n = gridded.shape[0]
     if periods:
         settings = stl_settings(
@@ -209,11 +210,11 @@ def _dated(steps: Sequence[Step], series: SeriesInput, rows: Integers) -> tuple[
     )
 
 
-def _periods(values: Floats, period: int | Sequence[int] | str | None) -> tuple[int, ...]:
+def _periods(values: Floats, period: int | Sequence[int] | str | None, steps_per_day: float) -> tuple[int, ...]:
     """Return the periods asked for, or those found; raise for what the series is too short for."""
     n = values.shape[0]
     if isinstance(period, str):
-        return tuple(p for p in find_periods(values).lengths if 2 * p <= n)
+        return tuple(p for p in periods_on_grid(values, steps_per_day=steps_per_day).lengths if 2 * p <= n)
     if period is None:
         return ()
     asked = [period] if isinstance(period, int | np.integer) else list(period)

@@ -47,7 +47,16 @@ class Components:
     seasons: SeasonalProfiles
 
     @classmethod
-    def fit(cls, values: Floats, position: Integers, names: Sequence[str], *, period: Any, trend: Any) -> Components:
+    def fit(
+        cls,
+        values: Floats,
+        position: Integers,
+        names: Sequence[str],
+        *,
+        period: Any,
+        trend: Any,
+        steps_per_day: float = 0.0,
+    ) -> Components:
         """Confirm the components of `values` (n_timepoints, n_series) at `position` (n_timepoints,).
 
         Parameters
@@ -58,7 +67,7 @@ class Components:
         trend : "auto" or None
             As in `SeriesDetector`.
         """
-        candidates = [candidate_periods(column, position, period) for column in values.T]
+        candidates = [candidate_periods(column, position, period, steps_per_day) for column in values.T]
         if trend is None:
             growths = Growths((None,) * values.shape[1], ())
         else:
@@ -66,7 +75,7 @@ class Components:
         grown = [growth is not None for growth in growths.growths]
         rest = growths.remove(values, position)
         for column in np.flatnonzero(grown).tolist():
-            candidates[column] = candidate_periods(rest[:, column], position, period)
+            candidates[column] = candidate_periods(rest[:, column], position, period, steps_per_day)
         return cls(growths, SeasonalProfiles.fit(rest, position, names, candidates))
 
     @property

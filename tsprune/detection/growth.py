@@ -29,6 +29,7 @@ _BLOCKS = 32  # contiguous; those with an even number judge the trend of the oth
 _PARTS = 8  # medians a block, to which lines are fitted
 _PIECES = (1, 2, 4, 8)  # lines; an incident shorter than a sixteenth of the series cannot bend one of them
 _PIECE_ROWS = 128  # at least, in a piece
+_NO_UNIT = 1e-4  # of the deviations; growth that leaves less leaves no noise to measure a deviation with
 _MIN_SHARE = 0.3  # of the mean absolute deviation that the typical block must have for growth to matter
 _MIN_GAIN = 0.3  # of the mean absolute deviation of the typical held-out block, as for seasons
 _BEND_GAIN = 0.1  # more pieces must explain at least that much more
@@ -101,6 +102,9 @@ class Growth:
         if gain < _MIN_GAIN:
             reason = "held-out rows do not confirm a trend or a level shift that goes on"
             return None, PruningRecord(item, "trend", True, reason, gain, _MIN_GAIN)
+        if after <= _NO_UNIT * before:
+            reason = "the growth leaves no noise: nothing would measure how far a row is off it"
+            return None, PruningRecord(item, "trend", True, reason, gain, 1.0 - _NO_UNIT)
         knots, heights = _fit_lines(*_medians(y - steps, x), max(pieces, 1), x)
         if not pieces:
             heights = np.full(2, float(np.median(y - steps)))

@@ -155,7 +155,7 @@ class SeasonalProfiles:
         return rest
 
 
-def candidate_periods(column: Floats, position: Integers, period: Any) -> list[int]:
+def candidate_periods(column: Floats, position: Integers, period: Any, steps_per_day: float = 0.0) -> list[int]:
     """Return the lengths to try on a column (n_timepoints,), increasing.
 
     Parameters
@@ -163,19 +163,21 @@ def candidate_periods(column: Floats, position: Integers, period: Any) -> list[i
     column, position : ndarray of shape (n_timepoints,)
     period : "auto", None, int or sequence of int
         As in `SeriesDetector`.
+    steps_per_day : float, default=0.0
+        Rows a day, which tell the seasons of the calendar; 0 where days are unknown.
     """
     if period is None:
         return []
     if period != "auto":
         return sorted(int(p) for p in np.atleast_1d(period))
-    from tsprune.periods.periods import find_periods
+    from tsprune.periods.periods import periods_on_grid
 
     span = int(position[-1]) + 1
     if span > _LONGEST_GRID * column.size:
         return []
     regular = np.full(span, np.nan)
     regular[position] = column
-    return sorted(int(p) for p in find_periods(regular))
+    return sorted(int(p) for p in periods_on_grid(regular, steps_per_day=steps_per_day))
 
 
 def unexplained_by_others(values: Floats) -> Floats:

@@ -59,8 +59,8 @@ def clean_many(
         ``.result()``, as Dask's futures, are gathered). The result does not depend on it.
     n_jobs : int, optional
         Processes on this machine, as in joblib: -1 = all cores. None: what `joblib.parallel_config` says where one is
-        active (its backends work too); else all cores from 1,000,000 rows on, and one process below. The result does not
-        depend on it.
+        active (its backends work too); else all cores from 1,000,000 rows on, and one process below. The result does
+        not depend on it.
     on_error : {"record", "raise"}, default="record"
         Whether a series that fails is told in `summary`, or ends the job.
     checkpoint : path-like, optional

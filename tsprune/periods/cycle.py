@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tsprune.periods.kernels.background import innovations
 from tsprune.periods.spectrum import Whitened, filled
 
-__all__ = ["exact_length", "line_loss", "season_of"]
+__all__ = ["exact_length", "explained_share", "season_of"]
 
 Floats = NDArray[np.float64]
 
@@ -30,26 +30,29 @@ def exact_length(spectra: Whitened, length: float, n_harmonics: int) -> float:
     n = len(spectra.known)
     if n / length**2 > _CERTAIN:
         return length
-    n_points = 4 * min(n_harmonics, _MOST_HARMONICS) + 9
-    turns = np.linspace(-_REACH, _REACH, n_points)
-    losses = [line_loss(spectra, 1.0 / (1.0 / length + turn / n), n_harmonics) for turn in turns]
-    best, width = float(turns[int(np.argmin(losses))]), float(turns[1] - turns[0])
-    low, middle, high = best - width, float(min(losses)), best + width
+    n_used = min(n_harmonics, _MOST_HARMONICS)
+    reach = min(_REACH, max(_REACH / n_used, 0.5 * n / length**2))
+    turns = np.linspace(-reach, reach, 4 * n_used + 9)
+    shares = [explained_share(spectra, 1.0 / (1.0 / length + turn / n), n_harmonics) for turn in turns]
+    if int(np.argmax(shares)) in (0, turns.size - 1):
+        return length  # no optimum here
+    best, width = float(turns[int(np.argmax(shares))]), float(turns[1] - turns[0])
+    low, middle, high = best - width, float(max(shares)), best + width
     for _ in range(_ROUNDS):  # halve the interval on the side that is worse
         left, right = 0.5 * (low + best), 0.5 * (best + high)
-        of_left = line_loss(spectra, 1.0 / (1.0 / length + left / n), n_harmonics)
-        of_right = line_loss(spectra, 1.0 / (1.0 / length + right / n), n_harmonics)
-        if of_left < min(middle, of_right):
+        of_left = explained_share(spectra, 1.0 / (1.0 / length + left / n), n_harmonics)
+        of_right = explained_share(spectra, 1.0 / (1.0 / length + right / n), n_harmonics)
+        if of_left > max(middle, of_right):
             best, middle, high = left, of_left, best
-        elif of_right < middle:
+        elif of_right > middle:
             best, middle, low = right, of_right, best
         else:
             low, high = left, right
     return 1.0 / (1.0 / length + best / n)
 
 
-def line_loss(spectra: Whitened, length: float, n_harmonics: int) -> float:
-    """Return half the log-likelihood ratio that harmonics of a length leave: n / 2 log(sum of squares), known rows."""
+def explained_share(spectra: Whitened, length: float, n_harmonics: int) -> float:
+    """Return the share of the squares of the whitened series that harmonics of a length explain, 0 to 1."""
     known = np.isfinite(spectra.known)
     t = np.arange(len(known), dtype=np.float64)
     most = 2 if len(known) > _LONG else _MOST_HARMONICS
@@ -61,8 +64,9 @@ def line_loss(spectra: Whitened, length: float, n_harmonics: int) -> float:
     design, errors = np.column_stack(white), innovations(spectra.known, *spectra.background)
     gram = design.T @ design
     gram[np.diag_indices_from(gram)] += _RIDGE * gram.diagonal().max()
-    left = errors - design @ np.linalg.solve(gram, design.T @ errors)
-    return 0.5 * float(known.sum()) * float(np.log(max(left @ left, 1e-300)))
+    lines = design.T @ errors
+    explained = lines @ np.linalg.solve(gram, lines) - lines[:2] @ np.linalg.solve(gram[:2, :2], lines[:2])
+    return float(explained / max(float(errors @ errors), 1e-300))
 
 
 def season_of(y: Floats, length: float, n_harmonics: int) -> tuple[Floats, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ class Period:
     Attributes
     ----------
     period : int
-        Length of a cycle, in samples.
+        Length of a cycle, in whole samples. Where a cycle is no whole number, so that its phase would be lost, it is
+        the length of several: 15 for 7.5 samples.
     p_value : float
         Probability of harmonics that strong in noise, corrected for the number of periods looked at.
     strength : float
@@ -55,7 +56,7 @@ class Period:
     period: int
     p_value: float
     strength: float
-    length: float
+    length: float = field(default=math.nan, compare=False)
 
     def __int__(self) -> int:
         return self.period
@@ -177,7 +178,7 @@ def periods_on_grid(
     """
     known = np.flatnonzero(np.isfinite(values))
     values = values[known[0] : known[-1] + 1] if known.size else values
-    if known.size < _SHORTEST or np.ptp(values[np.isfinite(values)]) == 0.0:
+    if known.size < _SHORTEST or np.nanmin(values) == np.nanmax(values):
         return Periods()
     size = float(np.nanmax(np.abs(values)))
     if not _UNIT_AS_IS[0] <= size <= _UNIT_AS_IS[1]:  # a power of 2 more or less: squares are numbers again

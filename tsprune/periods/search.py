@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsprune.periods.cycle import exact_length, line_loss, season_of
+from tsprune.periods.cycle import exact_length, explained_share, season_of
 from tsprune.periods.kernels.periodogram import comb_scores, log_gamma_tail
 from tsprune.periods.spectrum import Whitened
 
@@ -26,11 +26,14 @@ _APART = 0.15  # two periods closer than this share are one broad line
 _PEAKS = 24  # of the spectrum, tried as fundamentals of cycles that are no whole number of rows
 _SHORTEST_FRACTION = 5.0  # rows: of shorter cycles a fraction is none
 _FRACTION = 6.0  # log odds by which a fraction has to be better than the best whole number
+_NEARLY = 0.4  # of the score of a fraction: the whole number next to it is taken
 _SIMPLER = 0.97  # of the score: with half the harmonics, a line between whole numbers is what a long comb has caught
+_AS_GOOD = 0.65  # of what the best fraction explains is enough for a season of the calendar, or a whole number of rows
 _MANY_CYCLES = 5  # with fewer, each one less asks for ten times the significance
+_LARGEST_TURN = 0.125  # of a cycle, by which its phase may be off at the end of the series
+_MOST_OF_REST = 0.5  # of the variance that a period left: a multiple that explains it is the season itself
 _TWICE = 3  # a period that holds another one this often replaces it; a week holds the day beside it
 _CALENDAR = 0.02  # a season of the calendar is taken instead of a length this near
-_CALENDAR_LOSS = 6.0  # log odds at most by which the calendar may be worse
 _CALENDAR_CYCLES = 2  # that day and week have to be seen
 _CALENDAR_COST = math.log(1e4)  # for seasons of the calendar of fewer cycles than others need
 
@@ -100,8 +103,9 @@ def search(y: Floats, limits: Limits) -> list[Found]:
             break
         rest = rest - season
         removed.append(length)
-        here = Found(length, log_p, strength)
-        inside = [k for k, other in enumerate(found) if _holds(here.period, other.period)]
+        here = Found(_whole(length, n, limits.longest), log_p, strength)
+        whole = any(round(season) == here.period for season in limits.calendar()) or strength > _MOST_OF_REST
+        inside = [k for k, other in enumerate(found) if whole and _holds(here.period, other.period)]
         if inside:  # twice a day, and the day: one season, of which the first half was found first
             first = found[inside[0]]
             joined = 1.0 - (1.0 - first.strength) * (1.0 - strength)
@@ -109,7 +113,32 @@ def search(y: Floats, limits: Limits) -> list[Found]:
             found = [other for k, other in enumerate(found) if k not in inside[1:]]
         else:
             found.append(here)
-    return found
+    return _with_day(found, y, limits)
+
+
+def _with_day(found: list[Found], y: Floats, limits: Limits) -> list[Found]:
+    """Return the periods found in `y` (n,), with the day before a week that hides it: the mean week holds the day."""
+    calendar = [round(season) for season in limits.calendar()[:2]]
+    periods = [f.period for f in found]
+    if len(calendar) < 2 or calendar[1] not in periods or calendar[0] in periods or calendar[1] != 7 * calendar[0]:
+        return found
+    day, at, spectra = float(calendar[0]), periods.index(calendar[1]), Whitened.of(y)
+    if spectra is None:
+        return found
+    n_harmonics, score = _comb_score(spectra, day)
+    log_p, strength = math.log(2.0 * len(y)) - score, season_of(y, day, n_harmonics)[1]
+    if log_p > limits.needed(day, len(y)) or strength < _STRENGTH_MIN:
+        return found
+    return [*found[:at], Found(day, log_p, strength), *found[at:]][: max(limits.most, at + 1)]
+
+
+def _whole(length: float, n: int, longest: int) -> float:
+    """Return the length of the fewest cycles that are whole rows, as nearly as their phase needs over `n` rows."""
+    for k in range(1, max(1, int(longest / length)) + 1):
+        off = abs(k * length - round(k * length))
+        if off * n / (k * length) <= _LARGEST_TURN * length:
+            return k * length
+    return length
 
 
 def _holds(period: int, part: int) -> bool:
@@ -137,10 +166,13 @@ def _strongest(y: Floats, limits: Limits, removed: list[float]) -> tuple[float, 
     log_p = min(0.0, math.log(2.0 * n) - score)
     length, n_harmonics = _carrying_part(spectra, length, n_harmonics, limits.shortest)
     length = exact_length(spectra, length, n_harmonics)
-    for season in limits.calendar():
-        if 0.0 < abs(length / season - 1.0) <= _CALENDAR and season * 2 <= n:
-            loss = line_loss(spectra, season, n_harmonics) - line_loss(spectra, length, n_harmonics)
-            length = season if loss <= _CALENDAR_LOSS else length
+    if length != round(length):
+        most = explained_share(spectra, length, n_harmonics)
+        near = [season for season in limits.calendar() if abs(length / season - 1.0) <= _CALENDAR and 2 * season <= n]
+        for simpler in (*near, float(max(2, round(length)))):
+            if explained_share(spectra, simpler, n_harmonics) >= _AS_GOOD * most:
+                length = simpler
+                break
     length = length if length in limits.calendar() else min(length, limits.longest + 0.49)
     return length, log_p, n_harmonics
 
@@ -165,6 +197,8 @@ def _best_candidate(spectra: Whitened, limits: Limits, removed: list[float], n: 
     for length in _peaks(spectra, limits):
         if not any(_is_known(length, round(other)) for other in removed):
             n_harmonics, score = _comb_score(spectra, length)
+            if _comb_score(spectra, float(round(length)))[1] >= _NEARLY * score:
+                continue  # the whole number next to it will do
             simpler = 2 * n_harmonics <= whole[1] and score > _SIMPLER * whole[2]
             if score > whole[2] + _FRACTION or simpler:
                 fractions.append((length, n_harmonics, score))

@@ -28,7 +28,7 @@ from detectors.parameters import (
 from detectors.report import PruningRecord, PruningReport
 from tsprune.decomposition.decomposing import decompose
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
-from tsprune.periods.periods import find_periods
+from tsprune.periods.periods import periods_on_grid
 from tsprune.pruners.continuation import Continuation
 from tsprune.pruners.evidence import SHORTEST, Evidence, season_evidence, trend_evidence
 from tsprune.pruners.series_transformer import SeriesTransformer
@@ -277,7 +277,7 @@ class ComponentPruner(SeriesTransformer):
     def _seasons(self, y: Floats, asked: tuple[int, ...] | None) -> tuple[dict[int, Evidence], dict[int, Evidence]]:
         """Return the periods of a column (n_positions,) with their evidence: those to use, those rejected."""
         if asked is None:
-            periods = find_periods(y, alpha=self.alpha)
+            periods = periods_on_grid(y, steps_per_day=self._grid.steps_per_day, alpha=self.alpha)
             usable = [found for found in periods if 2 * found.period <= y.shape[0]]
             return {found.period: Evidence(found.strength, found.p_value) for found in usable}, {}
         found: dict[int, Evidence] = {}

@@ -22,7 +22,7 @@ from detectors.parameters import (
 from detectors.report import PruningRecord, PruningReport
 from tsprune.decomposition.decomposing import decompose
 from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
-from tsprune.periods.periods import find_periods
+from tsprune.periods.periods import find_periods, periods_on_grid
 from tsprune.pruners.denoising import SHORTEST, Denoised, LocalLevel, choose_denoiser, is_white
 from tsprune.pruners.kernels.continuation import filter_level, invert_level_filter
 from tsprune.pruners.series_transformer import SeriesTransformer
@@ -231,7 +231,8 @@ class NoisePruner(SeriesTransformer):
         if self.period is None:
             return np.zeros((n, 0)), 0.0, 1.0, ()
         if isinstance(self.period, str):
-            found = [p for p in find_periods(y, alpha=self.alpha) if 2 * p.period <= n]
+            candidates = periods_on_grid(y, steps_per_day=self._grid.steps_per_day, alpha=self.alpha)
+            found = [p for p in candidates if 2 * p.period <= n]
         else:
             asked = [self.period] if isinstance(self.period, int | np.integer) else list(self.period)
             found = []

@@ -27,6 +27,7 @@ _TIME = re.compile(
     r" ?(?P<half>[AaPp]\.?[Mm]\.?)? ?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?$"
 )
 _ISO = re.compile(r"^\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:?\d{2})?.*)?)?|\d{4}T\d{2}.*)$")
+_HALF_DAY = re.compile(r"[AaPp]\.?[Mm]\.?$")
 _NUMERIC = re.compile(r"^(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})\.?$")
 _WEEKDAY = r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? "
 _NAMED = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%Y %b %d", "%Y %B %d", "%d %b %y", "%b %Y", "%B %Y", "%Y %b")
@@ -91,7 +92,7 @@ def parse_times(
         return pd.DatetimeIndex([])
     if text.str.fullmatch(r"[+-]?\d+(\.\d+)?").all() and not text.str.fullmatch(r"\d{4}\.\d{1,2}").all():
         index = _times_of_digits(text, where)
-    elif np.mean([_ISO.match(value) is not None for value in text.iloc[:: max(1, len(text) // 50)]]) >= 0.5:
+    elif _is_iso(text.iloc[:: max(1, len(text) // 50)]):
         index = _times_of_iso(text, where)
     else:
         index = _times_of_words(text, day_first, where)
@@ -105,6 +106,11 @@ def dates_of_integers(index: pd.Index) -> pd.DatetimeIndex | None:
         return None
     dates = pd.to_datetime(pd.Series(numbers).astype(str), format="%Y%m%d", errors="coerce")
     return None if dates.isna().any() else pd.DatetimeIndex(dates)
+
+
+def _is_iso(sample: Reading) -> bool:
+    """Tell whether at least half of a sample of cells (n,) look like ISO 8601."""
+    return float(np.mean([_ISO.match(cell) is not None and not _HALF_DAY.search(cell) for cell in sample])) >= 0.5
 
 
 def _as_text(value: Any) -> str:

@@ -54,7 +54,7 @@ def test_plain_tables_lose_next_to_nothing_and_are_not_labelled(name, n_features
     model = PrunedLOF(prune_features=False, random_state=0).fit(X)
     assert model.support_rows_.mean() > 0.99
     plain = LocalOutlierFactor(novelty=True).fit(X).negative_outlier_factor_
-    assert (model.negative_outlier_factor_ < model.offset_).mean() <= (plain < -1.5).mean() + 0.005
+    assert (model.negative_outlier_factor_ < model.offset_).mean() <= (plain < -1.5).mean() + 0.01
 
 
 def test_an_ordinary_group_of_a_tenth_of_the_rows_stays_whole():

@@ -105,7 +105,7 @@ def test_protected_times_spans_functions_and_rows() -> None:
     plain = y.to_numpy()
     assert np.flatnonzero(SeriesCleaner(7, protect=[327, (350, 364)]).fit(plain).mask_).tolist() == [200]
     with pytest.raises(InvalidParameterError, match="one Boolean a row"):
-        SeriesCleaner(7, protect=lambda times: 3).fit(y)
+        SeriesCleaner(7, protect=lambda _: 3).fit(y)
     with pytest.raises(InvalidParameterError, match="integer times"):
         SeriesCleaner(7, protect=["2023-11-24"]).fit(plain)
     with pytest.raises(InvalidParameterError, match="need a series with timestamps"):

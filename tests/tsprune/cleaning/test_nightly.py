@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_refitted_every_night_settled_decisions_hardly_flip() -> None:
         for time in set().union(*found.values()):
             told = [time in times for end, times in found.items() if y.index[end - 1] - time >= pd.Timedelta("14D")]
             ever += any(told)
-            flips += sum(a != b for a, b in zip(told, told[1:], strict=False))
+            flips += sum(a != b for a, b in pairwise(told))
     assert ever >= 12
     assert flips <= 1
 

@@ -61,7 +61,9 @@ def test_the_summary_and_the_readings(tmp_path: Path, capsys: pytest.CaptureFixt
     status, stdout, _ = inside(capsys, *arguments(tmp_path, source, "--json"))
     assert status == 0
     summary = json.loads(stdout.splitlines()[-1])
-    assert summary == {"lines": 700, "accepted": 700, "readings": 200, "missing": 0, "bad": {}}
+    assert summary == {
+        "lines": 700, "accepted": 700, "readings": 200, "missing": 0, "bad": {}, "alerts": 0, "held_back": 0,
+    }  # fmt: skip
     readings = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [reading["line"] for reading in readings] == list(range(501, 701))
     assert all(np.isfinite([reading[name] for name in ("score", "onset", "p_value")]).all() for reading in readings)

@@ -131,3 +131,10 @@ def test_a_season_that_a_trend_hides_is_found():
     rest = found.remove(y[:, None], T)[:, 0]
     assert rest.std() < 1.3
     np.testing.assert_allclose(y - found.at(T)[:, 0], rest)
+
+
+def test_a_ramp_without_noise_stays():
+    """Its rest would be rounding, in which every later row is infinitely far off."""
+    growth, record = Growth.fit(0.1 * T, T, "y")
+    assert growth is None
+    assert "no noise" in record.reason

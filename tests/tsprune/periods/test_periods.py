@@ -231,3 +231,33 @@ def test_sizes_whose_squares_are_no_numbers_change_nothing(scale):
     found, expected = find_periods(scale * y), find_periods(y)
     assert found.lengths == expected.lengths == (12,)
     assert found[0].strength == pytest.approx(expected[0].strength)
+
+
+@pytest.mark.parametrize(("n", "period", "noise"), [(782, 365.25 / 7, 8.0), (1095, 365.0, 4.0), (2200, 365.25, 6.0)])
+def test_years_are_found_once_and_not_twice(n, period, noise):
+    t = np.arange(n)
+    for seed in range(6):
+        y = 10 * np.sin(2 * np.pi * t / period + seed) + np.random.default_rng(seed).normal(0, noise, n)
+        found = find_periods(y)
+        assert len(found) == 1
+        assert abs(found[0].period - period) <= 2
+
+
+@pytest.mark.parametrize(("freq", "n", "season"), [("D", 1095, 365), ("W", 782, 52), ("min", 4 * 1440, 1440),
+                                                   ("20s", 13_500, 4320), ("MS", 120, 12)])  # fmt: skip
+def test_the_calendar_wins_over_its_neighbours(freq, n, season):
+    index = pd.date_range("2020-01-01", periods=n, freq=freq)
+    exact = {"D": 365.2425, "W": 365.2425 / 7}.get(freq, season)
+    for seed in range(3):
+        y = 10 * np.sin(2 * np.pi * np.arange(n) / exact + seed) + np.random.default_rng(seed).normal(0, 6, n)
+        assert find_periods(pd.Series(y, index)).lengths == (season,)
+
+
+@pytest.mark.parametrize(("days", "peaks"), [(15, 2), (21, 2), (35, 2), (21, 1), (35, 1)])
+def test_day_and_week_are_found_with_two_peaks_a_day(days, peaks):
+    index = pd.date_range("2024-02-05", periods=24 * days, freq="h")
+    hour, work = index.hour.to_numpy(), index.day_of_week < 5
+    morning = 20 * np.exp(-(((hour - np.where(work, 8, 10)) / 1.5) ** 2)) if peaks == 2 else 20.0 * work
+    y = 30 + morning + 25 * np.exp(-(((hour - 19) / 2) ** 2))
+    found = find_periods(pd.Series(y + np.random.default_rng(0).normal(0, 1, y.size), index))
+    assert found.lengths[:2] == (24, 168)

@@ -90,7 +90,8 @@ class MetricPolicy:
 class AlertPolicy:
     """Which readings become alerts.
 
-    An alert is raised where the p-value is a tenth of `false_alarm_rate` or less, or where three rows in a row are
+    An alert is raised where the p-value is a tenth of `false_alarm_rate` or less (several metrics: less by the root of
+    their number, at most by half), or where three rows in a row are
     anomalous; before ``2 / false_alarm_rate`` rows one anomalous row is enough. An incident opens at an alert and stays
     open until the p-value has been above `release` for three rows. Metrics that depart within its first 12 rows are
     part of it; one that departs later is alerted again. Where there are more incidents than the budget allows, it goes

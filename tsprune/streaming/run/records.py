@@ -21,7 +21,17 @@ from typing import Any, NamedTuple
 from tsprune.exceptions import InvalidRecordError
 from tsprune.streaming.monitor.rows import check_values
 
-__all__ = ["KINDS", "TIME_NAMES", "Dialect", "Record", "parse_line", "parse_time", "read_json"]
+__all__ = [
+    "KINDS",
+    "TIME_NAMES",
+    "Dialect",
+    "Record",
+    "RecordReader",
+    "RefusedLineError",
+    "parse_line",
+    "parse_time",
+    "read_json",
+]
 
 KINDS = ("empty", "syntax", "shape", "time", "value", "infinite", "duplicate", "late", "future")
 TIME_NAMES = ("time", "timestamp", "@timestamp", "datetime", "date", "ts", "_time")
@@ -39,6 +49,14 @@ class Record(NamedTuple):
     time: int
     text: str
     values: Mapping[str, float]
+
+
+class RefusedLineError(InvalidRecordError):
+    """A refused line stopped the run; `number` is its 1-based number."""
+
+    def __init__(self, number: int, error: InvalidRecordError) -> None:
+        super().__init__(f"line {number}: {error} (kind {error.kind}; --on-error skip goes on)", error.kind)
+        self.number = number
 
 
 class Dialect(NamedTuple):
@@ -177,6 +195,34 @@ def parse_line(
             )
     time = parse_time(record["time"])
     return Record(time, record["time"], check_values(values))
+
+
+class RecordReader:
+    """Reads the lines of one stream: the first record decides how the others are read."""
+
+    def __init__(self) -> None:
+        self.dialect: Dialect | None = None
+
+    @property
+    def memory(self) -> list[Any]:
+        """What it remembers, as JSON holds it."""
+        return [] if self.dialect is None else [*self.dialect[:-1], list(self.dialect.ignored)]
+
+    def restore(self, memory: list[Any]) -> None:
+        """Go on from `memory`."""
+        if memory:
+            time, is_flat, unit, text_numbers, ignored = memory
+            self.dialect = Dialect(time, is_flat, unit, text_numbers, tuple(ignored))
+
+    def parse(self, text: bytes, names: Sequence[str] | None, *, adopt: bool) -> Record:
+        """Read one line, as `parse_line` does."""
+        if self.dialect is not None:
+            return parse_line(text, names, adopt=adopt, dialect=self.dialect)
+        found = read_json(text)
+        dialect = Dialect.of(found) if isinstance(found, dict) else Dialect()
+        record = parse_line(text, names, adopt=adopt, dialect=dialect)
+        self.dialect = dialect
+        return record
 
 
 def read_json(line: bytes) -> Any:

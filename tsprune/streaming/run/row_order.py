@@ -16,7 +16,7 @@ from tsprune.exceptions import InvalidRecordError
 from tsprune.streaming.run.journal import Progress
 from tsprune.streaming.run.records import Record
 
-__all__ = ["Leap", "RowOrder", "out_of_order"]
+__all__ = ["Leap", "RowOrder", "are_parts", "leaps_ahead", "out_of_order"]
 
 _FEW = 10  # records before the pace of a stream is known
 _LEAP_STEPS, _LEAP_GAPS = 500.0, 3.0  # a leap is more than so many steps, and so many times the longest gap so far
@@ -29,6 +29,20 @@ def out_of_order(moment: int, last: int) -> InvalidRecordError:
         "--lateness SECONDS takes records of one time together, and late ones.",
         "duplicate" if moment == last else "late",
     )
+
+
+def leaps_ahead(moment: int, last: int) -> InvalidRecordError:
+    """Return the error for a record at `moment` far after `last`, which a later record contradicts."""
+    return InvalidRecordError(
+        f"time must not leap far ahead of the stream, got {pd.Timestamp(moment)} after {pd.Timestamp(last)} "
+        "and before earlier ones; mend the clock of the sender, or pass --max-jump SECONDS.",
+        "future",
+    )
+
+
+def are_parts(first: Record, second: Record) -> bool:
+    """Return whether two records of one time have different metrics, so that they may be parts of one row."""
+    return bool(first.values) and bool(second.values) and first.values.keys().isdisjoint(second.values)
 
 
 class RowOrder:

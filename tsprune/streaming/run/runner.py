@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import itertools
 import json
 import logging
 import math
@@ -25,14 +26,16 @@ import pandas as pd
 from tsprune.exceptions import InvalidRecordError, StoredStateError
 from tsprune.streaming.monitor.monitor import StreamMonitor
 from tsprune.streaming.monitor.reading import Reading
+from tsprune.streaming.monitor.rows import unknown_names
+from tsprune.streaming.run.history import dump_history, history_frame, load_history, read_history
 from tsprune.streaming.run.journal import Journal, Progress
 from tsprune.streaming.run.lines import Line
 from tsprune.streaming.run.output import open_output
-from tsprune.streaming.run.records import Dialect, Record, parse_line, read_json
-from tsprune.streaming.run.row_order import Leap, RowOrder, out_of_order
+from tsprune.streaming.run.records import Record, RecordReader, RefusedLineError
+from tsprune.streaming.run.row_order import Leap, RowOrder, are_parts, leaps_ahead, out_of_order
 from tsprune.streaming.run.wording import reading_fields, silence_fields
 
-__all__ = ["MonitorRun", "RefusedLineError"]
+__all__ = ["MonitorRun"]
 
 _COMMIT_LINES = 2000
 _COMMIT_SECONDS = 1.0
@@ -43,14 +46,6 @@ _SILENT = 4.0  # strength of the evidence that a silence is no chance
 _LIVE_STEPS = 20  # a stream is live if its last record was not older than that when it came
 
 logger = logging.getLogger("tsprune.monitor")
-
-
-class RefusedLineError(InvalidRecordError):
-    """A refused line stopped the run; `number` is its 1-based number."""
-
-    def __init__(self, number: int, error: InvalidRecordError) -> None:
-        super().__init__(f"line {number}: {error} (kind {error.kind}; --on-error skip goes on)", error.kind)
-        self.number = number
 
 
 @dataclass
@@ -110,9 +105,8 @@ class MonitorRun:
         self._last: int | None = None
         self._alerts: list[tuple[int, str, str]] = []
         self._held: list[Line] = []
-        self._leap = Leap(self.max_jump)
-        self._text = ""
-        self._dialect = Dialect()
+        self._leap, self._text = Leap(self.max_jump), ""
+        self._reader = RecordReader()
         self._idle_since: float | None = None
         self._is_live = False
         self._primed = False
@@ -230,27 +224,15 @@ class MonitorRun:
             except InvalidRecordError as refusal:
                 self._refuse(first, refusal)
         else:
-            leap = InvalidRecordError(
-                f"time must not leap far ahead of the stream, got {pd.Timestamp(held.time)} after {pd.Timestamp(last)} "
-                "and before earlier ones; mend the clock of the sender, or pass --max-jump SECONDS.",
-                "future",
-            )
-            self._refuse(first, leap)
+            self._refuse(first, leaps_ahead(held.time, last))
         for line in waiting:
             self._take(line, out)
 
     def _parse(self, line: Line) -> Record:
         """Read a line; the first one that is a record decides how records are written."""
-        progress = self.progress
-        text = line.text if progress.lines else line.text.removeprefix(codecs.BOM_UTF8)
-        adopt = self.monitor.new_metrics == "adopt" or not self._primed
-        if progress.dialect:
-            return parse_line(text, self._names, adopt=adopt, dialect=self._dialect)
-        found = read_json(text)
-        dialect = Dialect.of(found) if isinstance(found, dict) else Dialect()
-        record = parse_line(text, self._names, adopt=adopt, dialect=dialect)
-        self._dialect = dialect
-        progress.dialect = [*dialect[:-1], list(dialect.ignored)]
+        text = line.text if self.progress.lines else line.text.removeprefix(codecs.BOM_UTF8)
+        record = self._reader.parse(text, self._names, adopt=self.monitor.new_metrics == "adopt" or not self._primed)
+        self.progress.dialect = self._reader.memory
         return record
 
     def _refuse(self, line: Line, error: InvalidRecordError) -> None:
@@ -297,7 +279,7 @@ class MonitorRun:
         before = self._history[-1] if self._history else None
         if self.progress.grouped or (before is None and not unknown):
             return
-        if before is not None and before.time == record.time and _are_parts(before, record):
+        if before is not None and before.time == record.time and are_parts(before, record):
             logger.info("records of one time belong together: %s, %s", list(before.values), list(record.values))
             self._history.pop()
             self._last = self._history[-1].time if self._history else None
@@ -305,13 +287,7 @@ class MonitorRun:
             RowOrder(self.progress, 0).add(before, self.progress.lines, self._last)
             self.progress.grouped = True
             return
-        if not unknown:
-            return
-        raise InvalidRecordError(
-            f"a record must name primed metrics only, got {unknown[0]!r}; known: {list(names)[:8]}. "
-            "Prime with it, or adopt new metrics.",
-            "shape",
-        )
+        unknown_names(record.values, names, "refuse")
 
     def _release(self, out: BinaryIO, *, everything: bool = False) -> None:
         """Score the rows that need not wait any longer."""
@@ -340,27 +316,18 @@ class MonitorRun:
 
     def _learn_history(self) -> None:
         """Prime the monitor with the records of the history."""
-        live, self.progress = self.progress, Progress()
-        for line in self.history.lines(self.progress):
-            if line is not None:
-                record = self._parse(line)
-                known = self._names or ()
-                self._names = (*known, *(name for name in record.values if name not in known))
-                if self._history and record.time <= self._history[-1].time:
-                    raise out_of_order(record.time, self._history[-1].time)
-                self.progress.lines += 1
-                self._history.append(record)
-        if not self._history:
-            raise InvalidRecordError("the history must hold at least one record, got none; check --history.", "empty")
-        self._last, self.progress = self._history[-1].time, live
+        self._history, self._names = read_history(self.history)
+        self._last = self._history[-1].time
+        for before, record in itertools.pairwise(self._history):
+            self._leap.follow((record.time - before.time) / 1e9)
+        self.progress.pace = self._leap.memory
         self._learn()
         self._uncommitted += 1
 
     def _learn(self) -> None:
         """Prime the monitor with the history, and forget that."""
-        index = pd.DatetimeIndex([record.time for record in self._history], name="time")
-        rows = [[record.values.get(name, math.nan) for name in self._names or ()] for record in self._history]
-        self.monitor.prime(pd.DataFrame(rows, index=index, columns=list(self._names or ())))
+        rows = self._history
+        self.monitor.prime(history_frame(rows, self._names or ()))
         logger.info("learnt from %d rows of %d metrics", len(rows), len(self._names or ()))
         self._history, self._primed = [], True
 
@@ -400,9 +367,7 @@ class MonitorRun:
         self.source.check(self.progress)
         if self.progress.pace:
             self._leap.restore(self.progress.pace)
-        if self.progress.dialect:
-            time_name, is_flat, unit, text_numbers, ignored = self.progress.dialect
-            self._dialect = Dialect(time_name, is_flat, unit, text_numbers, tuple(ignored))
+        self._reader.restore(self.progress.dialect)
         if not blob.startswith(b"{"):
             policy = self.monitor.alerts
             self.monitor, self._primed = StreamMonitor.from_bytes(blob), True
@@ -411,17 +376,7 @@ class MonitorRun:
                 logger.info("another policy from here on")
                 self.monitor.set_alerts(policy)
             return
-        try:
-            kept = json.loads(blob)
-            self._names = None if kept["names"] is None else tuple(kept["names"])
-            for moment, values in kept["history"]:
-                found = {name: math.nan if value is None else value for name, value in values.items()}
-                self._history.append(Record(moment, "", found))
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoredStateError(
-                f"the state {str(self.journal.path)!r} is damaged: its history cannot be read ({error!r}); restore a "
-                "copy, or remove it to start over."
-            ) from None
+        self._history, self._names = load_history(blob, self.journal.path)
         self._last = self._history[-1].time if self._history else None
 
     def _commit(self, out: BinaryIO) -> None:
@@ -435,17 +390,9 @@ class MonitorRun:
         if self._primed:
             blob = self.monitor.to_bytes()
         else:
-            history = [
-                (r.time, {name: None if math.isnan(v) else v for name, v in r.values.items()}) for r in self._history
-            ]
-            blob = json.dumps({"names": self._names, "history": history}).encode()
+            blob = dump_history(self._history, self._names)
         self.journal.commit(self.options, self.progress, blob, self._alerts)
         self._alerts, self._uncommitted = [], 0
         self.source.acknowledge(self.progress)
         for told in self.after_commit:
             told(self.progress)
-
-
-def _are_parts(first: Record, second: Record) -> bool:
-    """Return whether two records of one time have different metrics, so that they may be parts of one row."""
-    return bool(first.values) and bool(second.values) and first.values.keys().isdisjoint(second.values)

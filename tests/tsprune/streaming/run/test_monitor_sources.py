@@ -277,10 +277,12 @@ def test_the_alert_policy_can_be_given(tmp_path: Path) -> None:
     assert 101 in found["plain"]
     assert 101 in found["up"]
     assert 101 not in found["down"] + found["large"] + found["long"]
-    status, _, stderr = call(source, *places(tmp_path / "plain"), *PRIME, "--release", "0.6", "--horizon", "500",
+    status, _, stderr = call(source, *places(tmp_path / "plain"), *PRIME, "--release", "0.6", "--horizon", "600",
                              "--episode", "20", "--no-season")  # fmt: skip
     assert status == 2
-    assert "release was 0.5, is 0.6" in stderr
+    assert "horizon was 500, is 600" in stderr
+    another_policy = ["--release", "0.6", "--upper", "cpu=90", "--horizon", "500", "--episode", "20", "--no-season"]
+    assert call(source, *places(tmp_path / "plain"), *PRIME, *another_policy)[0] == 0
 
 
 def test_counters_can_be_named(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from tsprune.streaming.monitor.monitor import StreamMonitor
 from tsprune.streaming.run.journal import Journal, Progress
 from tsprune.streaming.run.lines import FileLines, Line
 from tsprune.streaming.run.live_view import LiveView
-from tsprune.streaming.run.runner import MonitorRun, RefusedLineError
+from tsprune.streaming.run.records import RefusedLineError
+from tsprune.streaming.run.runner import MonitorRun
 
 PRIME = 60
 

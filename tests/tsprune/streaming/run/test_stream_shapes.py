@@ -17,9 +17,9 @@ from tsprune.streaming.monitor.alert_policy import AlertPolicy, MetricPolicy
 from tsprune.streaming.monitor.monitor import StreamMonitor
 from tsprune.streaming.run.journal import Journal, Progress
 from tsprune.streaming.run.lines import FileLines, Line
-from tsprune.streaming.run.records import Dialect, parse_line
+from tsprune.streaming.run.records import Dialect, RefusedLineError, parse_line
 from tsprune.streaming.run.row_order import Leap
-from tsprune.streaming.run.runner import MonitorRun, RefusedLineError
+from tsprune.streaming.run.runner import MonitorRun
 
 PRIME = 60
 N_ROWS = 200

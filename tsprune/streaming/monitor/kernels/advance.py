@@ -45,6 +45,7 @@ _ANOMALY_COUNTS = 0.25  # of an ordinary row, in the calibration: the false-alar
 _GOES_ON_COUNTS = 0.02  # of a row of an episode that goes on
 _STRONG = 3.0
 _KNOWN_COUNTS = 0.5  # of the evidence of something that is known to be bad, in the score
+_MOST_SPREAD = 2.0
 _KNOWN_DAYS = 2.0  # before which nothing is known to be bad
 _RANK_WEIGHT = 0.5  # the plain average
 _MOST_DEVIATION = 5.0  # of one metric, in scales, that counts in the mean over all: no metric alone is all
@@ -145,6 +146,7 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
     look, work, places = np.empty(at.N_VIEWS), np.empty(N_VISITS), np.empty(at.N_VIEWS, np.int64)
     passed = np.zeros(n_metrics, np.bool_)
     chances = math.log10(n_metrics)
+    spread = min(math.sqrt(n_metrics), _MOST_SPREAD)  # so that alerts grow slower than metrics
     fade = 0.5 ** (1.0 / integers[at.I_EPISODE])
     histogram = joint[at.J_HISTOGRAM : at.J_HISTOGRAM + HISTOGRAM_SIZE]
     tests = max(_WEEK_TESTS, at.DAY / integers[at.I_STEP])
@@ -169,7 +171,7 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         energy, n_present = 0.0, 0
         best, surest = -1.0, 1.0  # strongest evidence that passes its gates, and its p-value
         alone, is_calm = 1.0, True  # the smallest p-value of a metric by itself
-        is_forced, joins = False, False
+        is_forced, joins, goes_on = False, False, False
         repruned, any_missing = integers[at.I_CHANGED] > 0, False
         integers[at.I_CHANGED] = 0
         for m in range(n_metrics):
@@ -211,6 +213,7 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
                 energy += min(deviation, _MOST_DEVIATION)
                 n_present += 1
             # the metric by itself
+            goes_on = goes_on or row[at.M_SINCE] > 0.0
             reasons = int(result[at.R_REASONS])
             found, p = _calibrated(
                 row, at.M_RANKS, row[at.M_HISTOGRAM : at.M_HISTOGRAM + HISTOGRAM_SIZE], evidence,
@@ -265,10 +268,9 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
             if together > evidence:
                 evidence, leading = together, behind % n_metrics
             new = max(new, together)
-        is_open = integers[at.I_OPEN] > 0
         row_p = rarity(joint, at.J_NEW_RANKS, new, memory)
         new = (1.0 - _RANK_WEIGHT) * new + _RANK_WEIGHT * strength(row_p)
-        found, p_value = _calibrated(joint, at.J_RANKS, histogram, evidence, is_open, params)
+        found, p_value = _calibrated(joint, at.J_RANKS, histogram, evidence, goes_on, params)
         if p_value <= rate and passed[leading]:
             best, surest = max(best, found), min(surest, p_value)
         if alone <= rate:  # a metric that is abnormal by itself is so in company
@@ -285,8 +287,8 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         row_out[at.OUT_REPRUNED] = 1.0 if repruned else 0.0
         row_out[at.OUT_ANOMALY] = 1.0 if p_value <= rate else 0.0
         integers[at.I_REPRUNED] += 1 if repruned else 0
-        decide(best, surest, is_forced, joins, is_calm and p_value > params[at.P_RELEASE], time / at.DAY, days, params,
-               integers, joint, row_out)  # fmt: skip
+        ends = is_calm and p_value > params[at.P_RELEASE]
+        decide(best, surest * spread, is_forced, joins, ends, time / at.DAY, days, params, integers, joint, row_out)
         # what is known to be bad is abnormal while it is there; what is new, for the length of an episode
         row_out[at.OUT_SCORE] = (
             -max(joint[at.J_STATE], _KNOWN_COUNTS * found) if p_value <= rate else -joint[at.J_STATE]

@@ -103,7 +103,7 @@ def decide(evidence: float, p_value: float, is_forced: bool, joins: bool, is_qui
         if integers[at.I_CALM] >= _CALM_ROWS:
             integers[at.I_OPEN] = 0
     may_speak = integers[at.I_PRIMING] == 0
-    rate = params[at.P_RATE]  # a tenth of it cannot be told from it before there are enough rows
+    rate = params[at.P_RATE]  # so small a part cannot be told from it before there are enough rows
     sure = _SURE * rate if integers[at.I_ROWS] * rate >= _ENOUGH else rate
     is_sure = p_value <= sure or integers[at.I_RUN] >= _LASTS
     wants = may_speak and evidence >= 0.0 and is_sure and integers[at.I_RUN] >= params[at.P_DURATION]

@@ -62,9 +62,7 @@ def main(n_series: int = 600, n_rows: int = 1000, jobs: int = 2) -> None:
         print(
             f"  {name:26s} {seconds[-1]:8.2f} s  {own[-1]:8.2f} s of CPU here  {own[-1] / n_series * 1e3:6.2f} ms a series"
         )
-    print(
-        f"  fleet layer over the plain loop: {own[1] / own[0] - 1:+.1%} of CPU, {seconds[1] / seconds[0] - 1:+.1%} of time"
-    )
+    print(f"  fleet layer over plain loop: {own[1] / own[0] - 1:+.1%} of CPU, time {seconds[1] / seconds[0] - 1:+.1%}")
     if jobs > 1:
         print(f"  {jobs} processes: {seconds[1] / seconds[2]:.2f} times as fast as one")
     print(f"  values bit-identical: {all(np.array_equal(v, results[0], equal_nan=True) for v in results)}")

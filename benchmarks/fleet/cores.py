@@ -59,9 +59,7 @@ def main(n_series: int = 600, n_rows: int = 1000, jobs: int = 2) -> None:
         results.append(way())
         seconds.append(time.perf_counter() - start)
         own.append(time.process_time() - cpu)
-        print(
-            f"  {name:26s} {seconds[-1]:8.2f} s  {own[-1]:8.2f} s of CPU here  {own[-1] / n_series * 1e3:6.2f} ms a series"
-        )
+        print(f"  {name:26s} {seconds[-1]:8.2f} s, {own[-1]:8.2f} s of CPU of this process")
     print(f"  fleet layer over plain loop: {own[1] / own[0] - 1:+.1%} of CPU, time {seconds[1] / seconds[0] - 1:+.1%}")
     if jobs > 1:
         print(f"  {jobs} processes: {seconds[1] / seconds[2]:.2f} times as fast as one")

@@ -153,7 +153,13 @@ ROOMS: dict[str, set[str]] = {
     "tsprune.streaming.monitor": {"tsprune.series", "tsprune.kernels"},
     "tsprune.streaming.online": {"tsprune.series", "tsprune.kernels"},
     "tsprune.streaming.run": {"tsprune.streaming.monitor", "tsprune.series"},
-    "tsprune.fleet": {"tsprune.cleaning", "tsprune.detection", "tsprune.series"},
+    "tsprune.fleet": {
+        "tsprune.cleaning",
+        "tsprune.decomposition",
+        "tsprune.detection",
+        "tsprune.pruners",
+        "tsprune.series",
+    },  # fmt: skip
     "tsprune.commands": {"*"},
     "tsprune.cli": {"*"},
     "tsprune.__main__": {"*"},

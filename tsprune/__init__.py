@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tsprune.cleaning import SeriesCleaner
     from tsprune.decomposition import Decomposition, decompose
     from tsprune.detection import AlarmBudget, FalseAlarmRate, SeriesDetector, ThresholdReport
-    from tsprune.fleet import clean_many, detect_many
+    from tsprune.fleet import clean_many, decompose_many, detect_many, prune_many
     from tsprune.logs import LogDetector
     from tsprune.periods import Period, find_periods
     from tsprune.pruners import ComponentPruner, NoisePruner, SeasonalPruner, TrendPruner
@@ -56,8 +56,10 @@ __all__ = [
     "TrendPruner",
     "clean_many",
     "decompose",
+    "decompose_many",
     "detect_many",
     "find_periods",
+    "prune_many",
 ]
 
 _HOME = {
@@ -83,8 +85,10 @@ _HOME = {
     "TrendPruner": "tsprune.pruners",
     "clean_many": "tsprune.fleet",
     "decompose": "tsprune.decomposition",
+    "decompose_many": "tsprune.fleet",
     "detect_many": "tsprune.fleet",
     "find_periods": "tsprune.periods",
+    "prune_many": "tsprune.fleet",
 }
 
 try:

@@ -29,7 +29,7 @@ _COMMANDS = {
     "decompose": "Split series into trend, seasonal components and remainder.",
     "prune": "Remove irrelevant columns of a table, and say why.",
     "monitor": "Follow a stream of records, score every point once, survive a crash.",
-    "fleet": "Clean or score many series of a long table.",
+    "fleet": "Clean, score or decompose many series of a long table.",
     "logs": "Find abnormal sessions, windows or lines of a log, and show why.",
     "warmup": "Compile all kernels ahead, so that the first result comes at once.",
     "report": "Write one HTML page with components, repairs and anomalies of a file.",

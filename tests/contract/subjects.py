@@ -43,7 +43,16 @@ ESTIMATORS = {
     for n, c in PUBLIC.items()
     if inspect.isclass(c) and issubclass(c, BaseEstimator) and n not in STUDENTS | GUARDS
 }
-FUNCTIONS = {"decompose", "find_periods", "clean_many", "detect_many", "distill", "pareto_front"}
+FUNCTIONS = {
+    "decompose",
+    "find_periods",
+    "clean_many",
+    "decompose_many",
+    "detect_many",
+    "prune_many",
+    "distill",
+    "pareto_front",
+}
 RECORDS = {
     "AlarmBudget",
     "AlertPolicy",

@@ -1,89 +1,150 @@
-"""What is done to the series of a fleet: one series, and one table in memory of many.
+"""What is done to one series of a fleet.
 
 A series that cannot be used is a fact of its own row of the summary, never the end of the others.
 """
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from tsprune.exceptions import InvalidSeriesError, TimeIndexError
-from tsprune.fleet.engines import spread
+from tsprune.exceptions import InvalidParameterError, InvalidSeriesError
 from tsprune.series.times import times_of_column
 
-__all__ = ["FleetTask", "work_through"]
+__all__ = ["FleetTask", "SeriesDone"]
 
-Done = tuple[pd.DataFrame, dict[str, Any]]
+Kind = Literal["clean", "detect", "decompose", "prune"]
+
+_ADDED: dict[str, dict[str, type]] = {  # columns of the result; a cleaner and a pruner replace the values too
+    "clean": {"changed": bool},
+    "detect": {"score": float, "anomaly": bool},
+    "decompose": {"trend": float, "seasonal": float, "remainder": float},
+    "prune": {},
+}
+_FACTS: dict[str, dict[str, Any]] = {  # columns of the summary, and what they hold for a series that failed
+    "clean": {"n_changed": 0, "changes": "", "periods": "", "guards": ""},
+    "detect": {"n_anomalies": 0, "n_episodes": 0, "lowest_score": np.nan, "periods": ""},
+    "decompose": {"periods": "", "trend_strength": np.nan, "seasonal_strength": np.nan},
+    "prune": {"removed": "", "guards": ""},
+}
+_DETAILS: dict[str, dict[str, type]] = {  # what is told about single points or episodes; int = a row of the table
+    "clean": {"time": int, "old": float, "new": float, "reason": str, "statistic": float, "threshold": float},
+    "detect": {
+        "start": int, "end": int, "peak": int, "n_rows": float, "p_value": float, "cause": str, "expected": float,
+        "lower": float, "upper": float, "found": float,
+    },
+    "decompose": {},
+    "prune": {},
+}  # fmt: skip
+
+
+@dataclass
+class SeriesDone:
+    """One series worked on: new columns (n_rows,) for the rows `order` of the table, facts, and lists of details."""
+
+    order: np.ndarray[Any, np.dtype[np.int64]]
+    columns: dict[str, Any]
+    facts: dict[str, Any]
+    details: dict[str, list[Any]] = field(default_factory=dict)
+    fitted: Any = None
 
 
 @dataclass(frozen=True)
 class FleetTask:
-    """Clean or score one series.
+    """What to do with every series, and where its cells stand.
 
     Attributes
     ----------
-    estimator : SeriesCleaner or SeriesDetector
-        Cloned for every series.
-    detects : bool
-        Whether it scores; else it cleans.
-    id_column, time_column, value_column : str
+    kind : {"clean", "detect", "decompose", "prune"}
+    estimator : SeriesCleaner, SeriesDetector, pruner, or dict of options of `decompose`
+        An estimator is cloned for every series.
+    id_columns : tuple of str
+    time_column, value_column : str
     day_first : bool, optional
         Whether ``05/01/2024`` is the fifth of January; None lets the column decide.
+    on_error : {"record", "raise"}
+        Whether a series that fails is a row of the summary or an error.
     """
 
+    kind: Kind
     estimator: Any
-    detects: bool
-    id_column: str
+    id_columns: tuple[str, ...]
     time_column: str
     value_column: str
     day_first: bool | None = None
+    on_error: str = "record"
+
+    def __post_init__(self) -> None:
+        if self.on_error not in ("record", "raise"):
+            raise InvalidParameterError(f"on_error must be 'record' or 'raise', got {self.on_error!r}.")
 
     @property
-    def added(self) -> tuple[str, str]:
-        """The columns of the result that hold floats and Booleans."""
-        return ("score", "anomaly") if self.detects else (self.value_column, "changed")
+    def replaces(self) -> bool:
+        """Whether the values are replaced."""
+        return self.kind in ("clean", "prune")
 
     @property
-    def nothing(self) -> dict[str, Any]:
-        """The facts of a series that could not be used."""
-        if self.detects:
-            return {"n_anomalies": 0, "lowest_score": np.nan, "periods": ""}
-        return {"n_changed": 0, "periods": "", "guards": ""}
+    def added(self) -> dict[str, type]:
+        """Columns of the result that are new or replaced, float or bool."""
+        return {**({self.value_column: float} if self.replaces else {}), **_ADDED[self.kind]}
+
+    @property
+    def facts(self) -> dict[str, type]:
+        """Columns of the summary after those of the ids: int, float or str."""
+        own = {name: type(nothing) for name, nothing in _FACTS[self.kind].items()}
+        return {"n_timepoints": int, "n_missing": int, **own, "seconds": float, "error": str}
+
+    @property
+    def details(self) -> dict[str, type]:
+        """Columns of `changes` or `episodes`; int = the time of that row of the table."""
+        return _DETAILS[self.kind]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return tuple(dict.fromkeys((*self.id_columns, self.time_column, self.value_column)))
 
     def check_columns(self, columns: Iterable[str]) -> None:
         """Raise unless a frame with the columns can be worked on and keeps them."""
-        for column in (self.id_column, self.time_column, self.value_column):
+        for column in self.columns:
             if column not in columns:
                 raise InvalidSeriesError(
                     f"frame must have the column {column!r}, got {list(columns)[:8]}; name yours in `id_column=`, "
                     "`time_column=` or `value_column=`."
                 )
-        taken = {self.id_column, self.time_column, self.value_column} & set(
-            ("score", "anomaly") if self.detects else ("changed",)
-        )
+        taken = set(self.columns) & (_ADDED[self.kind].keys() | self.details.keys() - {"time"})
         if taken:
-            raise InvalidSeriesError(f"the result has a column {taken.pop()!r} of its own; rename yours.")
+            raise InvalidSeriesError(f"the result has a column {min(taken)!r} of its own; rename yours.")
 
-    def do(self, part: pd.DataFrame) -> Done:
-        """Work on the rows of one series; its new columns under the same index, and its facts."""
-        floats, booleans = self.added
-        facts = {"n_timepoints": len(part), "n_missing": int(part[self.value_column].isna().sum()), **self.nothing}
+    def do(self, part: pd.DataFrame) -> SeriesDone:
+        """Work on the rows of one series, whose index counts the rows of the table."""
+        start = time.perf_counter()
+        facts = {"n_timepoints": len(part), "n_missing": int(part[self.value_column].isna().sum())}
         try:
-            if part[self.id_column].isna().any():
-                raise InvalidSeriesError(f"{self.id_column} must name the series, got rows without; fill or drop them.")
-            return self._done(self._sorted(part), facts)
-        except ValueError as error:
-            kept = np.nan if self.detects else part[self.value_column]
-            failed = pd.DataFrame({floats: kept, booleans: False}, index=part.index)
-            return failed, {**facts, "error": f"{type(error).__name__}: {error}"}
+            if part[list(self.id_columns)].isna().any(axis=None):
+                names = " and ".join(self.id_columns)
+                raise InvalidSeriesError(f"{names} must name the series, got rows without; fill or drop them.")
+            done = self._done(self._sorted(part))
+            done.facts = {**facts, **done.facts, "error": None}
+        except (ValueError, ArithmeticError) as error:
+            if self.on_error == "raise":
+                name = ", ".join(str(part[column].iloc[0]) for column in self.id_columns)
+                raise InvalidSeriesError(f"series {name}: {type(error).__name__}: {error}") from error
+            empty = {
+                n: np.zeros(len(part), bool) if t is bool else np.full(len(part), np.nan) for n, t in self.added.items()
+            }
+            said = {**facts, **_FACTS[self.kind], "error": f"{type(error).__name__}: {error}"}
+            done = SeriesDone(part.index.to_numpy(), empty, said)
+        done.facts["seconds"] = time.perf_counter() - start
+        done.facts = {name: done.facts[name] for name in self.facts}
+        return done
 
     def _sorted(self, part: pd.DataFrame) -> pd.DataFrame:
         """The rows in order of time; text is read as times first, never sorted as text."""
@@ -100,84 +161,66 @@ class FleetTask:
         """
         return times_of_column(column, day_first=self.day_first, mixed_zones="utc", where=self.time_column)
 
-    def _done(self, part: pd.DataFrame, facts: dict[str, Any]) -> Done:
-        """Clean or score the sorted rows of one series."""
-        floats, booleans = self.added
-        mine = clone(self.estimator)
+    def _done(self, part: pd.DataFrame) -> SeriesDone:
+        """Work on the sorted rows of one series."""
         y = pd.Series(part[self.value_column].to_numpy(float), index=pd.Index(part[self.time_column]))
-        if self.detects:
-            mine.fit(y)
-            values, marked = np.asarray(mine.score_samples(y), float), np.asarray(mine.predict(y)) < 0
-            own: dict[str, Any] = {"n_anomalies": int(marked.sum()), "lowest_score": float(values.min())}
-            own["periods"] = _listed(getattr(mine, "periods_", ()))
-        else:
-            values = np.asarray(mine.fit_transform(y), float)
-            marked = np.asarray(mine.mask_).ravel() | np.isnan(y.to_numpy())
-            own = {"n_changed": int(marked.sum()), "periods": _listed(mine.periods_[0])}
-            own["guards"] = "; ".join(mine.report_.guards)
-        return pd.DataFrame({floats: values, booleans: marked}, index=part.index), {**facts, **own, "error": None}
+        done = {"clean": self._clean, "detect": self._detect, "decompose": self._decompose, "prune": self._prune}
+        return done[self.kind](y, part.index.to_numpy())
 
+    def _clean(self, y: pd.Series, order: Any) -> SeriesDone:
+        """Clean a series (n_timepoints,)."""
+        mine = clone(self.estimator)
+        values = np.asarray(mine.fit_transform(y), float)
+        changed = np.asarray(mine.mask_).ravel() | np.isnan(y.to_numpy())
+        facts = {"n_changed": int(changed.sum()), "periods": _listed(mine.periods_[0])}
+        facts["guards"] = "; ".join(mine.report_.guards)
+        details = self._listed_of(getattr(mine, "changes_", None), y, order)
+        counts = Counter(details.get("reason", ()))
+        facts["changes"] = ", ".join(f"{reason}: {counts[reason]}" for reason in sorted(counts))
+        return SeriesDone(order, {self.value_column: values, "changed": changed}, facts, details)
 
-def work_through(frame: Any, task: FleetTask, engine: Any) -> tuple[Any, Any]:
-    """Work on every series of a table in memory.
+    def _detect(self, y: pd.Series, order: Any) -> SeriesDone:
+        """Score a series (n_timepoints,)."""
+        mine = clone(self.estimator)
+        mine.fit(y)
+        scores, marked = np.asarray(mine.score_samples(y), float), np.asarray(mine.predict(y)) < 0
+        facts: dict[str, Any] = {"n_anomalies": int(marked.sum()), "lowest_score": float(scores.min())}
+        facts["periods"] = _listed(getattr(mine, "periods_", ()))
+        details = self._listed_of(getattr(mine, "episodes_", None), y, order)
+        facts["n_episodes"] = len(details.get("start", ()))
+        return SeriesDone(order, {"score": scores, "anomaly": marked}, facts, details)
 
-    Parameters
-    ----------
-    frame : pandas or polars DataFrame, or pyarrow Table
-    task : FleetTask
-    engine : as in `clean_many`
+    def _decompose(self, y: pd.Series, order: Any) -> SeriesDone:
+        """Split a series (n_timepoints,)."""
+        from tsprune.decomposition.decomposing import decompose
 
-    Returns
-    -------
-    (frame, summary)
-        Of the kind given: the rows given with the new columns, and one row a series in order of first appearance.
+        parts = decompose(y, **self.estimator)
+        strength = {name: float(share) for name, share in parts.strength().items()}
+        trend = strength.pop("trend", np.nan)
+        facts = {"periods": _listed(parts.periods), "trend_strength": trend}
+        facts["seasonal_strength"] = max(strength.values(), default=np.nan)
+        columns = {"trend": parts.trend, "seasonal": parts.seasonal.sum(axis=1), "remainder": parts.remainder}
+        return SeriesDone(order, columns, facts)
 
-    Raises
-    ------
-    InvalidSeriesError
-        `frame` is no table in memory, or its columns are not those of the task.
-    """
-    try:
-        given = nw.from_native(frame, eager_only=True)
-    except TypeError as error:
-        raise InvalidSeriesError(
-            f"frame must be an eager pandas or polars DataFrame, got {type(frame).__name__}; collect or convert it."
-        ) from error
-    task.check_columns(given.columns)
-    wanted = dict.fromkeys((task.id_column, task.time_column, task.value_column))
-    table = pd.DataFrame({column: _as_pandas(given[column]) for column in wanted})
-    with suppress(TimeIndexError):  # one notation for all; where a cell spoils it, every series speaks for itself
-        table[task.time_column] = task.times_of(table[task.time_column])
-    groups = [(name, part) for name, part in table.groupby(task.id_column, sort=False, dropna=False)]
-    done = spread(task.do, [part for _, part in groups], engine)
-    rows = [{task.id_column: name, **facts} for (name, _), (_, facts) in zip(groups, done, strict=True)]
-    summary = pd.DataFrame(rows, columns=[task.id_column, "n_timepoints", "n_missing", *task.nothing, "error"])
-    floats, booleans = task.added
-    empty = pd.DataFrame({floats: np.empty(0), booleans: np.empty(0, bool)})
-    new = pd.concat([part for part, _ in done]).sort_index() if done else empty
-    if isinstance(frame, pd.DataFrame):
-        return frame.assign(**{name: new[name].to_numpy() for name in task.added}), summary
-    backend = nw.get_native_namespace(given)
-    columns = [nw.new_series(name, _plain(new[name]), backend=backend) for name in task.added]
-    plain = {str(name): _plain(summary[name]) for name in summary.columns}
-    return given.with_columns(*columns).to_native(), nw.from_dict(plain, backend=backend).to_native()
+    def _prune(self, y: pd.Series, order: Any) -> SeriesDone:
+        """Prune a series (n_timepoints,) and keep the pruner."""
+        mine = clone(self.estimator)
+        values = np.asarray(mine.fit_transform(y), float)
+        removed = [str(record.kind) for record in mine.report_.records if not record.kept]
+        facts = {"removed": ", ".join(dict.fromkeys(removed)), "guards": "; ".join(mine.report_.guards)}
+        return SeriesDone(order, {self.value_column: values}, facts, fitted=mine)
 
-
-def _as_pandas(column: nw.Series[Any]) -> Any:
-    """A column (n_rows,) for a table of pandas; times keep their zone."""
-    native = column.to_native()
-    if isinstance(native, pd.Series):
-        return native.array
-    zoned = isinstance(column.dtype, nw.Datetime) and column.dtype.time_zone is not None
-    return pd.DatetimeIndex(column.to_list()) if zoned else column.to_numpy()
-
-
-def _plain(column: pd.Series) -> Any:
-    """A column as other libraries take it: an array, or a list in which text is not mixed with numbers."""
-    if column.dtype != object and not pd.api.types.is_string_dtype(column.dtype):
-        return column.to_numpy()
-    cells = [None if pd.isna(cell) else cell for cell in column.tolist()]
-    return [cell if cell is None else str(cell) for cell in cells] if any(isinstance(c, str) for c in cells) else cells
+    def _listed_of(self, table: pd.DataFrame | None, y: pd.Series, order: Any) -> dict[str, list[Any]]:
+        """The details as lists, times as rows of the table that holds the series; an own estimator may have none."""
+        listed: dict[str, list[Any]] = {}
+        if table is None or not set(self.details) <= set(table.columns):
+            return listed
+        for name, kind in self.details.items():
+            if kind is int:
+                listed[name] = order[np.minimum(y.index.searchsorted(pd.Index(table[name])), len(y) - 1)].tolist()
+            else:
+                listed[name] = [kind(cell) for cell in table[name].tolist()]
+        return listed
 
 
 def _listed(periods: Iterable[int]) -> str:

@@ -135,7 +135,9 @@ def test_engines_give_the_same() -> None:
         for engine in (pool, Lazy()):
             result = clean_many(frame, period=12, engine=engine)
             pd.testing.assert_frame_equal(result.frame, expected.frame)
-            pd.testing.assert_frame_equal(result.summary, expected.summary)
+            pd.testing.assert_frame_equal(result.changes, expected.changes)
+            own = "seconds"
+            pd.testing.assert_frame_equal(result.summary.drop(columns=own), expected.summary.drop(columns=own))
 
 
 def test_dask_engine() -> None:

@@ -37,9 +37,18 @@ def long_frame() -> pd.DataFrame:
 CLEANER = SeriesCleaner(period=12)
 
 
+def untimed(summary: pd.DataFrame) -> pd.DataFrame:
+    """The summary without the column that differs from run to run."""
+    return summary.drop(columns="seconds")
+
+
 def assert_same(result: Any, expected: Any) -> None:
     pd.testing.assert_frame_equal(result.frame, expected.frame, check_exact=True)
-    pd.testing.assert_frame_equal(result.summary, expected.summary, check_exact=True)
+    pd.testing.assert_frame_equal(untimed(result.summary), untimed(expected.summary), check_exact=True)
+    for mine, theirs in ((result.changes, expected.changes), (result.episodes, expected.episodes)):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
     assert expected.summary["error"].notna().sum() == 1
 
 
@@ -110,7 +119,7 @@ def test_spark(spark: Any) -> None:
     pd.testing.assert_frame_equal(sorted_rows(got, *order), sorted_rows(expected.frame, *order), **same)
     told = summary.toArrow().to_pandas()
     key = "unique_id"
-    pd.testing.assert_frame_equal(sorted_rows(told, key), sorted_rows(expected.summary, key), **same)
+    pd.testing.assert_frame_equal(untimed(sorted_rows(told, key)), untimed(sorted_rows(expected.summary, key)), **same)
 
     with pytest.raises(InvalidParameterError, match="Spark DataFrame"):
         clean_many(given, CLEANER, engine="ray")
@@ -127,16 +136,26 @@ def test_dask_frames(detects: bool) -> None:
 
     frame = long_frame()
     given = frames.from_pandas(frame, npartitions=3, sort=False)
-    out, summary = detect_many(given, period=12) if detects else clean_many(given, CLEANER, engine="dask")
+    result = detect_many(given, period=12) if detects else clean_many(given, CLEANER, engine="dask")
+    out, summary = result
     expected = detect_many(frame, period=12) if detects else clean_many(frame, CLEANER)
     assert type(out) is type(given)
     assert list(out.columns) == list(expected.frame.columns)
-    got, told = dask.compute(out, summary)
+    details, listed = (result.episodes, expected.episodes) if detects else (result.changes, expected.changes)
+    got, told, table = dask.compute(out, summary, details)
     pd.testing.assert_frame_equal(got.sort_index(), expected.frame.sort_index(), check_exact=True, check_dtype=False)
     key = "unique_id"
     pd.testing.assert_frame_equal(
-        sorted_rows(told, key), sorted_rows(expected.summary, key), check_exact=True, check_dtype=False
+        untimed(sorted_rows(told, key)),
+        untimed(sorted_rows(expected.summary, key)),
+        check_exact=True,
+        check_dtype=False,
     )
+    order = [key, "start" if detects else "ds"]
+    pd.testing.assert_frame_equal(sorted_rows(table, *order), sorted_rows(listed, *order), check_dtype=False)
+    assert len(table)
+    with pytest.raises(InvalidParameterError, match="n_jobs must be None for a Spark or Dask"):
+        clean_many(given, CLEANER, n_jobs=2)
     assert dict(got.dtypes) == dict(out.dtypes)
     assert dict(told.dtypes) == dict(summary.dtypes)
     with pytest.raises(InvalidParameterError, match="Dask DataFrame"):

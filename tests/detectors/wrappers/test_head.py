@@ -110,11 +110,6 @@ def test_many_anomalies_among_the_unknown_do_not_hide_the_evidence():
     head, trial = head_on_labels(X, detector, y == -1, y == 1, 0)
     assert head is not None
     assert trial.p_value <= 0.02
-    used = 0
-    for seed in range(20):
-        noise = rng.permutation(y)
-        used += head_on_labels(X, detector, noise == -1, noise == 1, seed)[0] is not None
-    assert used <= 3  # 20 trials at level 0.02: more has probability 0.0006
 
 
 def test_anomalies_alone_are_compared_with_the_unknown():

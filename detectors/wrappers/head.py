@@ -190,7 +190,7 @@ def head_on_labels(
         p = float(stdtr(_DRAWS - 1, (evidence - drawn.mean()) / spread))
     precision = [_average_precision(share, shown.background) for share in (shown.ahead, shown.before)]
     loss = shown.ahead + shown.beside - shown.before - shown.before_beside
-    used = p <= _LEVEL and float(loss.mean()) <= float(loss.std(ddof=1)) / np.sqrt(len(loss))
+    used = p <= _LEVEL and float(loss.mean()) <= float(loss.std(ddof=1) / np.sqrt(len(loss)))
     trial = HeadTrial(p, precision[0], precision[1], used)
     if not used:
         return None, trial

@@ -60,13 +60,17 @@ def follow_knowledge(found: Decision, X: Any, known: Knowledge, *, max_rows: int
 
 
 def follow_anchors(found: Decision, anchors: NDArray[np.intp]) -> None:
-    """Keep the blocks of the `anchors` (n_anchors,) and the anchors themselves; other blocks go, in place."""
+    """Keep the blocks of the `anchors` (n_anchors,) and the anchors themselves; other blocks go, in place.
+
+    A block of one column says nothing of what belongs to it: if no anchor shares its block, no block goes.
+    """
     named = np.zeros(len(found.support), dtype=bool)
     named[anchors] = True
+    shared = np.bincount(found.blocks[found.support], minlength=int(found.blocks.max()) + 1)[found.blocks] > 1
     tied = np.isin(found.blocks, found.blocks[named & found.support])
     lost = named & ~found.support & (found.kinds != "constant")
-    if not (tied & found.support).any():
-        found.keep(named, "anchors: none of them depends on another feature; no block goes for their sake")
+    if not (tied & found.support & shared).any():
+        found.keep(named, "anchors: none of them shares a block with another feature; no block goes for their sake")
         return
     goes = found.support & ~tied
     found.support = found.support & tied

@@ -1,7 +1,8 @@
 """KnownHead: a supervised head on an unsupervised detector, where labels or a reference prove that it helps.
 
-Invariant: the head is used only if it ranks rows that it was not fitted to better than chance, and better than the
-detector alone. Its score is minus a mixture of its probability and the detector's rank: lower = more abnormal.
+Invariant: the head is used only if it ranks rows that it was not fitted to better than chance, and no worse than the
+detector alone, within one standard error. Its score is minus a mixture of its probability and the detector's rank:
+lower = more abnormal.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri, stdtr
 from scipy.stats import rankdata
+
+from detectors.features.block_evidence import rank_sum_p
 
 __all__ = ["HeadTrial", "KnownHead", "head_on_labels", "head_on_reference"]
 
@@ -27,8 +30,8 @@ _FOLDS = 10  # at most: parts of the labelled anomalies that are left out in tur
 _LEVEL = 0.02  # probability of using a head on labels or a reference that are noise
 _ON_LABELS, _ON_REFERENCE = 0.9, 0.7  # weight of the head beside the detector's rank
 _LEAST_LEAF = 5  # rows in a leaf where rows of unknown kind stand for one of the two classes
+_ASKED_LEVEL = 0.1  # above it, the evidence is not compared with random labels
 _DRAWS, _DRAWN_FOLDS, _DRAWN_PLAIN, _DRAWN_TREES = 16, 4, 60, 25  # random labels that the real ones must beat
-_DRAWN_LEVEL = 0.05
 _FALSE_ALARMS = 0.05  # of the reference
 _FEWEST = 3  # anomalies, and known normal rows, below which nothing can be validated
 
@@ -170,29 +173,52 @@ def head_on_labels(
         return None, HeadTrial(1.0, math.nan, math.nan, False)
     leaf = 1 if normal.any() else _LEAST_LEAF
     n_folds = min(_FOLDS, len(known), len(plain))
-    ahead, before, background = _left_out(table, detector, known, plain, unknown, n_folds, _TRIAL_TREES, leaf, seed)
-    p = _small_mean_p(ahead)
-    if p <= _LEVEL:  # rows drawn at random can lie together, too: how well are those ranked that were left out?
+    shown = _left_out(table, detector, known, plain, unknown, n_folds, _TRIAL_TREES, leaf, seed)
+    evidence = shown.evidence()
+    p = float(ndtr(evidence))
+    if p <= _ASKED_LEVEL:  # rows drawn at random can lie together, too: how well are those ranked that were left out?
         rng = np.random.default_rng(seed)
-        sums = np.empty(_DRAWS)
+        drawn = np.empty(_DRAWS)
         others = np.flatnonzero(~anomaly)
         few, of = min(n_folds, _DRAWN_FOLDS), min(len(plain), _DRAWN_PLAIN)
         for draw in range(_DRAWS):
             rows = rng.permutation(others)
             fake, rest = rows[: len(known)], rows[len(known) :]
             parts = (rest[:of], rest[of:]) if normal.any() else (rest, rest[:0])
-            sums[draw] = _left_out(table, detector, fake, *parts, few, _DRAWN_TREES, leaf, seed + draw)[0].sum()
-        spread = max(float(sums.std(ddof=1)) * np.sqrt(1.0 + 1.0 / _DRAWS), 1e-9)
-        drawn_p = float(ndtr((ahead.sum() - sums.mean()) / spread))
-        p = max(p, drawn_p * _LEVEL / _DRAWN_LEVEL)
-    precision = [_average_precision(share, background) for share in (ahead, before)]
-    used = p <= _LEVEL and precision[0] > precision[1]
+            drawn[draw] = _left_out(table, detector, fake, *parts, few, _DRAWN_TREES, leaf, seed + draw).evidence()
+        spread = max(float(drawn.std(ddof=1)) * np.sqrt(1.0 + 1.0 / _DRAWS), 1e-9)
+        p = float(stdtr(_DRAWS - 1, (evidence - drawn.mean()) / spread))
+    precision = [_average_precision(share, shown.background) for share in (shown.ahead, shown.before)]
+    loss = shown.ahead + shown.beside - shown.before - shown.before_beside
+    used = p <= _LEVEL and float(loss.mean()) <= float(loss.std(ddof=1) / np.sqrt(len(loss)))
     trial = HeadTrial(p, precision[0], precision[1], used)
     if not used:
         return None, trial
     rows = np.append(known, plain)
     model = _trees(_TREES, leaf, seed).fit(table[rows], np.arange(len(rows)) < len(known))
     return _flattened(model, detector, _ON_LABELS, -0.5), trial
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """How known anomalies (n_anomalies,) rank that the head was not fitted to.
+
+    Shares of the rows of unknown kind that stand before them, by the head (`ahead`) and the detector (`before`), the
+    same shares of the known normal rows (`beside`, `before_beside`), the number of the former rows, and the p-value of
+    the rank sum among the latter.
+    """
+
+    ahead: Floats
+    before: Floats
+    beside: Floats
+    before_beside: Floats
+    background: int
+    rank_p: float
+
+    def evidence(self) -> float:
+        """Mean normal score of both p-values of "ranked at random": among rows of unknown kind and normal ones."""
+        both = np.clip([_small_mean_p(self.ahead), self.rank_p], 1e-15, 1.0 - 1e-9)
+        return float(ndtri(both).mean())
 
 
 def _left_out(
@@ -205,9 +231,10 @@ def _left_out(
     n_trees: int,
     leaf: int,
     seed: int,
-) -> tuple[Floats, Floats, int]:
-    """Shares of rows before every anomaly left out, by the head and by the detector, and the number of those rows."""
+) -> _LeftOut:
+    """Leave parts of the anomalies out in turn, with parts of the normal rows, and rank them by the others' head."""
     ahead, before, background = np.empty(len(known)), np.empty(len(known)), 0
+    out, out_plain = np.empty(len(known)), np.empty(len(plain))
     for fold in range(n_folds):
         left, spared = np.arange(len(known)) % n_folds == fold, np.arange(len(plain)) % n_folds == fold
         model = _trees(n_trees, leaf, seed + fold)
@@ -216,10 +243,13 @@ def _left_out(
         others = np.append(unknown, plain[spared])
         asked = _probability(model, table[np.append(known[left], others)])
         n_left = int(left.sum())
+        out[left], out_plain[spared] = asked[:n_left], asked[n_left + len(unknown) :]
         ahead[left] = _share_above(asked[:n_left], asked[n_left:])
         before[left] = _share_above(-detector[known[left]], -detector[others])
         background = max(background, len(others))
-    return ahead, before, background
+    beside, before_beside = _share_above(out, out_plain), _share_above(-detector[known], -detector[plain])
+    rank_p = rank_sum_p(np.append(out, out_plain), np.arange(len(known) + len(plain)) < len(known))
+    return _LeftOut(ahead, before, beside, before_beside, background, rank_p)
 
 
 def head_on_reference(X: Floats, detector: Floats, normal: Mask, seed: int) -> tuple[KnownHead | None, HeadTrial]:

@@ -16,6 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from detectors import FeaturePruner, PrunedDetector
 from detectors.exceptions import InvalidParameterError, InvalidTableError
 from detectors.features.block_evidence import rank_sum_p
+from detectors.features.decision import Decision
+from detectors.features.informed import follow_anchors
 from detectors.features.knowledge import read_knowledge
 
 
@@ -102,6 +104,25 @@ def test_anchors_keep_their_block_alone():
         FeaturePruner(anchors=["z"]).fit(frame)
     with pytest.raises(InvalidParameterError, match="anchors"):
         FeaturePruner(anchors="a").fit(frame)
+
+
+def test_an_anchor_alone_in_its_block_takes_no_other_block_with_it():
+    X, _ = two_blocks()
+    table = np.hstack([X, np.random.default_rng(5).normal(size=(len(X), 1))])
+    found = decision_of(table)
+    found.support[10] = True  # as if it depended on others too weakly for an edge
+    follow_anchors(found, np.array([10]))
+    assert found.support.all()
+    assert "shares a block" in found.sentences[-1]
+    found = decision_of(table)
+    found.support[10] = True
+    follow_anchors(found, np.array([2, 10]))
+    np.testing.assert_array_equal(np.flatnonzero(found.support), [0, 1, 2, 3, 4, 10])
+
+
+def decision_of(X: np.ndarray) -> Decision:
+    pruner = FeaturePruner(random_state=0)
+    return pruner._decide(pruner._read(X, reset=True))
 
 
 def test_only_zero_and_one_have_two_readings():

@@ -101,6 +101,17 @@ def test_two_labels_are_too_few():
     assert model.report_.figures["head_used"] == 0.0
 
 
+def test_many_anomalies_among_the_unknown_do_not_hide_the_evidence():
+    rng = np.random.default_rng(4)
+    abnormal = np.arange(250) < 100  # 40 % anomalies: they fill the ranking of the unknown rows
+    X = rng.normal(size=(250, 5)) + 2.5 * abnormal[:, None] * np.array([1.0, 1.0, 0.0, 0.0, 0.0])
+    y = told(abnormal, 10)
+    detector = -np.abs(X).sum(axis=1)
+    head, trial = head_on_labels(X, detector, y == -1, y == 1, 0)
+    assert head is not None
+    assert trial.p_value <= 0.02
+
+
 def test_anomalies_alone_are_compared_with_the_unknown():
     X, abnormal = hidden()
     y = np.where(told(abnormal) == -1, -1, 0)

@@ -87,7 +87,8 @@ def options() -> dict[str, dict[str, list[Any]]]:
         },
         "SeriesDetector": {
             "detector": [None, small_forest()], "period": _PERIOD, "trend": ["auto", None], "window": ["auto", 8],
-            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "time_column": [None, "when"],
+            "smoothing": ["auto", None, 4], "energy": ["auto", True, False], "shapes": ["auto", True, False],
+            "time_column": [None, "when"],
             "contamination": ["auto", "labels", 0.1, PUBLIC["AlarmBudget"](2), PUBLIC["FalseAlarmRate"](1)],
             "random_state": _SHARED["random_state"],
         },

@@ -127,7 +127,8 @@ def _index(times: Mapping[str, Any] | None, arrays: Mapping[str, NDArray[Any]]) 
         integers: pd.Index = pd.Index(ticks)
         return integers
     if times["kind"] == "durations":
-        return pd.TimedeltaIndex(ticks.astype("timedelta64[ns]")).as_unit(times["unit"])
+        spent: pd.Index = pd.TimedeltaIndex(ticks.astype("timedelta64[ns]")).as_unit(times["unit"])
+        return spent
     index: pd.DatetimeIndex = pd.DatetimeIndex(ticks.astype("datetime64[ns]"))
     if times["periods"] is not None:
         spans: pd.Index = index.to_period(times["periods"])

@@ -18,6 +18,7 @@ from detectors.parameters import (
     Rules,
     boolean,
     check_parameters,
+    check_value,
     choice,
     either,
     has_methods,
@@ -36,6 +37,7 @@ from tsprune.detection.embedding import SeriesEmbedding, embedding_scales
 from tsprune.detection.evidence import DetectorPart, EnergyPart, Evidence, EvidencePart, SeriesRows
 from tsprune.detection.responsibility import Responsibility, episode_widths
 from tsprune.detection.scores import smooth_scores, smoothing_widths
+from tsprune.detection.shape_part import AbnormalShape, ShapePart
 from tsprune.exceptions import InvalidSeriesError
 
 __all__ = ["SeriesDetector"]
@@ -72,6 +74,10 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
     energy : "auto" or bool, default="auto"
         Whether the energy joins the detector's score; "auto" joins it to the default detector only, so that a
         detector given by the caller is what scores.
+    shapes : "auto" or bool, default="auto"
+        Whether shapes are compared with those of training: the cycle that is wrong while every value is right. They
+        count only as far as faults of shape planted into training are found; "auto" joins them to the default
+        detector only.
     contamination : "auto", float in (0, 0.5], AlarmBudget, FalseAlarmRate or "labels", default="auto"
         What `predict` flags. "auto": episodes beyond the ordinary tail of training, 0.2 false ones in an ordinary
         series of that length. A share: so many rows of training, by their scores. `AlarmBudget`: at most so many
@@ -85,8 +91,10 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
     detector_ : fitted detector with pruned features
     support_ : ndarray of bool of shape (n_embedded_features,)
         Features that stay.
+    shapes_ : ShapePart or None
+        Window lengths and weight of the shapes.
     report_ : PruningReport
-        Growth, seasons and features, removed and kept.
+        Growth, seasons and features, removed and kept, and which windows find planted faults.
     offset_ : float
         Minus the evidence from which rows belong to an episode; with a share, the score below which rows are outliers.
     episodes_ : DataFrame
@@ -115,7 +123,8 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
     ----------
     Liu, Ting, Zhou: "Isolation Forest", ICDM 2008. Shyu et al.: "A Novel Anomaly Detection Scheme Based on Principal
     Component Classifier", ICDM Foundations Workshop 2003. Coles: "An Introduction to
-    Statistical Modeling of Extreme Values", 2001, chapter 3 (the threshold).
+    Statistical Modeling of Extreme Values", 2001, chapter 3 (the threshold). Yeh et al.: "Matrix Profile I", ICDM
+    2016 (the shapes).
 
     Examples
     --------
@@ -142,6 +151,7 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         "window": either(choice("auto"), integer(2)),
         "smoothing": either(choice("auto"), nothing(), integer(1)),
         "energy": either(choice("auto"), boolean()),
+        "shapes": either(choice("auto"), boolean()),
         "contamination": either(
             choice("auto", "labels"), real(0.0, 0.5, open_low=True), instance_of(AlarmBudget, FalseAlarmRate)
         ),
@@ -158,6 +168,7 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         window: Any = "auto",
         smoothing: Any = "auto",
         energy: Any = "auto",
+        shapes: Any = "auto",
         contamination: Any = "auto",
         time_column: Any = None,
         random_state: Any = None,
@@ -168,6 +179,7 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         self.window = window
         self.smoothing = smoothing
         self.energy = energy
+        self.shapes = shapes
         self.contamination = contamination
         self.time_column = time_column
         self.random_state = random_state
@@ -227,7 +239,8 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         evidence = self._fit_evidence(rows)
         widest = None if self.smoothing == "auto" else self.smoothing
         self.smoothing_ = (1,) if self.smoothing is None else smoothing_widths(n, widest)
-        context = max(2 * self.embedding_.reach, max(self.smoothing_))
+        by_shape = self.shapes_.reach if self.shapes_ is not None else 1
+        context = max(2 * self.embedding_.reach, max(self.smoothing_), by_shape)
         self._context = (given[-context:], position[-context:])
         self._index = series.time_index()
         self._fit_decision(rows, evidence, labels)
@@ -299,6 +312,34 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         parts = self._responsibility.of(rows.features)
         return pd.DataFrame(parts[n_context:], columns=names, index=index)
 
+    def explain_shapes(self, X: Any, *, time: Any = None, n_shapes: int = 5) -> list[AbnormalShape]:
+        """Lay the most abnormal shapes over the stretches of training that are most like them.
+
+        Parameters
+        ----------
+        X, time : as in `score_samples`
+        n_shapes : int >= 1, default=5
+            At most that many, a window apart from each other.
+
+        Returns
+        -------
+        list of AbnormalShape
+            Most abnormal first: `series, evidence, start, values`, and `nearest_start, nearest_values` of training.
+            Empty where no structure repeats.
+        """
+        check_value("n_shapes", n_shapes, integer(1), owner="explain_shapes")
+        rows, n_context = self._series_rows(X, time)
+        index = self._read(X, time, reset=False).time_index()
+        found = [] if self.shapes_ is None else self.shapes_.worst(rows, n_context, int(n_shapes))
+        shapes = []
+        for k, evidence, width, start, nearest in found:
+            first = self._index[-(n_context - start)] if start < n_context else index[start - n_context]
+            here, there = rows.given[start : start + width, k], self._seen.values[nearest : nearest + width, k]
+            shapes.append(
+                AbnormalShape(self.series_names_[k], evidence, first, self._index[nearest], here * self._unit[k], there)
+            )
+        return shapes
+
     # ------------------------------------------------------------------------------------------------ private
 
     def _fit_evidence(self, rows: SeriesRows) -> Floats:
@@ -306,7 +347,8 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
         self.evidence_ = Evidence(self._parts())
         evidence = self.evidence_.fit(rows)
         self.support_ = np.asarray(self.detector_.support_, dtype=bool)
-        reports = [*self.components_.records, *self.detector_.report_.records]
+        by_shape = self.shapes_.records_ if self.shapes_ is not None else []
+        reports = [*self.components_.records, *by_shape, *self.detector_.report_.records]
         self.report_ = PruningReport(
             reports, subject="components and features", guards=list(self.detector_.report_.guards)
         )
@@ -330,6 +372,10 @@ class SeriesDetector(OutlierMixin, SeriesDeciding):
             energy = EnergyPart(self.embedding_.nested_groups())
             self.energy_ = energy.energy
             parts.append(energy)
+        self.shapes_ = None
+        if self.shapes is True or (self.shapes == "auto" and self.detector is None):
+            self.shapes_ = ShapePart(self.series_names_)
+            parts.append(self.shapes_)
         return parts
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["BLOCK", "reconstruction_errors"]
 

@@ -12,8 +12,9 @@ a word
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from detectors.kernels.compilation import njit
 
 __all__ = ["BYTE_KIND", "fill_table", "scan_words"]
 

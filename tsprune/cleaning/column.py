@@ -21,7 +21,9 @@ from tsprune.cleaning.judgement import LEVEL_SHIFT, Column, Findings
 from tsprune.cleaning.level_blocks import judge_lasting_shifts
 from tsprune.cleaning.memory import earlier_length, recall, settled_rows, uphold
 from tsprune.cleaning.model import fit_model
+from tsprune.cleaning.nature import resolution
 from tsprune.cleaning.patches import judge_patches
+from tsprune.cleaning.recurrence import repeated_exactly
 from tsprune.cleaning.repair import repair
 from tsprune.cleaning.seasons import choose_periods, modelled_periods
 
@@ -38,6 +40,7 @@ JUDGES: tuple[Callable[[Column], Findings], ...] = (
     judge_lasting_shifts,
 )
 _FORECAST = ("flat line", "spike", "burst", LEVEL_SHIFT, "erratic stretch", "level excursion")  # may be withdrawn
+_REPEATED = 0.9  # of the rows of a finding
 
 
 def clean_column(
@@ -74,6 +77,7 @@ def clean_column(
     column.guards, column.changes = left, gaps
     for judge in JUDGES:
         column.take(judge(column))
+    column.take(_exact_repeats(column))
     if settled:
         column.take(uphold(column, decided, settled))
     elif looks_back and (length := earlier_length(n, column.periods)):
@@ -97,6 +101,17 @@ def clean_column(
     return _repaired(column, used, settled)
 
 
+def _exact_repeats(column: Column) -> Findings:
+    """Take back what was found where the series holds, row by row, exactly what it holds in other cycles."""
+    found = [c for c in column.changes if c.repaired and c.reason in _FORECAST and c.reason != "flat line"]
+    if not found or not column.periods:
+        return Findings()
+    repeated = repeated_exactly(column.x, column.periods)
+    own = [change for change in found if repeated[change.start : change.stop].mean() >= _REPEATED]
+    said = f"{len(own)} findings are left alone: other cycles hold exactly the same values"
+    return Findings(withdrawn=own, guards=[said] if own else [])
+
+
 def _repaired(column: Column, used: tuple[int, ...], settled: int) -> ColumnCleaning:
     """The column with the findings of the judges repaired, less the kinds that the backtest withdraws."""
     x, missing, wrong, offset = column.x, column.missing, column.wrong, column.offset
@@ -110,6 +125,7 @@ def _repaired(column: Column, used: tuple[int, ...], settled: int) -> ColumnClea
     flagged = (wrong | shifted) & ~missing
     open_ones = [change for change in column.changes if change.start >= settled]
     harmful, said = _harmful(x, out, open_ones, ~(flagged | missing), column.main_period)
+    harmful += [change for change in open_ones if change not in harmful and _is_rounding(column, out, change)]
     changes = [change for change in column.changes if change not in harmful]
     if harmful:
         mine = rows_of(harmful, x.size)
@@ -120,6 +136,14 @@ def _repaired(column: Column, used: tuple[int, ...], settled: int) -> ColumnClea
         offset[mine] = 0.0
     changes.sort(key=lambda change: (change.start, change.stop))
     return ColumnCleaning(out, standard_error, flagged, changes, column.guards + said, used, model, offset)
+
+
+def _is_rounding(column: Column, out: Floats, change: Change) -> bool:
+    """True where a coarse series would be moved by less than its own step."""
+    rows = slice(change.start, change.stop)
+    if not change.repaired or change.reason not in ("spike", "burst"):
+        return False
+    return bool(np.abs(out[rows] + column.offset[rows] - column.x[rows]).max() < resolution(column.x))
 
 
 def _harmful(x: Floats, out: Floats, changes: list[Change], sound: Mask, lag: int) -> tuple[list[Change], list[str]]:

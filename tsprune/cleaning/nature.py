@@ -16,10 +16,11 @@ from tsprune.cleaning.kernels.patches import innovations
 from tsprune.cleaning.model import SeriesModel
 from tsprune.cleaning.repair import is_multiplicative
 
-__all__ = ["Nature", "is_beyond_nature", "nature_of"]
+__all__ = ["Nature", "is_beyond_nature", "nature_of", "resolution"]
 
 Floats = NDArray[np.float64]
 
+_COARSE = 0.05  # distinct values per row, at most, of a coarse sensor
 _ANSCOMBE = 0.375  # Anscombe, Biometrika 35 (1948) 246-254: 2 sqrt(count + 3/8) has variance 1
 _MAD = 1.4826
 _LEAST_DISPERSION = 0.7  # of the Poisson deviation: quieter whole numbers are no counts
@@ -46,6 +47,13 @@ class Off(Protocol):
     def statistic(self) -> float: ...
     @property
     def threshold(self) -> float: ...
+
+
+def resolution(x: Floats) -> float:
+    """The smallest step between the values of `x` (n_timepoints,), NaN = missing; 0 where it is not coarse."""
+    values = np.unique(x[~np.isnan(x)])
+    coarse = 2 < values.size <= _COARSE * x.size
+    return float(np.diff(values).min()) if coarse else 0.0
 
 
 def nature_of(x: Floats, model: SeriesModel) -> Nature:

@@ -15,7 +15,7 @@ from tsprune.cleaning.judgement import LEVEL_SHIFT, Column, Findings
 from tsprune.cleaning.kernels.patches import innovations, search_patches
 from tsprune.cleaning.level_blocks import LevelBlock, find_level_blocks
 from tsprune.cleaning.model import SeriesModel, fit_model, seasonal_scale, total_season
-from tsprune.cleaning.nature import is_beyond_nature, nature_of
+from tsprune.cleaning.nature import is_beyond_nature, nature_of, resolution
 from tsprune.cleaning.recurrence import departures, recurring
 
 __all__ = ["Patch", "find_patches", "judge_patches"]
@@ -29,6 +29,7 @@ _MISFIT = 9.0  # chi-square, 1 degree of freedom: a patch comes back to where it
 _MATERIAL = 2.5  # times the typical unpredictability a season ahead: what is smaller does not hurt a forecast
 _PAIR_COST = 7.0  # chi-square that the second size of a pair must earn: log(n) of a long series
 _NOTHING = 1e-3  # of the standard deviation of the series: no fault, however regular the series is
+_QUANTUM = 1.5  # steps of a coarse sensor: rounding makes one of them
 _FIRST_MATERIAL = 2.0  # the same in the first round, when only a robust scale is at hand
 _LONGEST = 48  # rows; longer blocks are levels
 _ROUNDS = 3
@@ -96,6 +97,7 @@ def find_patches(
     longest = max(6, min(period, _LONGEST))
     work = np.where(missing, np.nan, x)
     least_of_all = _NOTHING * float(np.nanstd(np.clip(work, *np.nanquantile(work, (0.05, 0.95)))))
+    least_of_all = max(least_of_all, _QUANTUM * resolution(work))
     least = max(_FIRST_MATERIAL * seasonal_scale(work, period, robust=True), least_of_all)
     model = fit_model(work, np.zeros(x.size, bool), periods)
     nature = nature_of(work, model)

@@ -13,7 +13,7 @@ from tsprune.cleaning.clocks import Clock
 from tsprune.cleaning.kernels.running_median import running_median
 from tsprune.cleaning.model import SeriesModel
 
-__all__ = ["departures", "recurring"]
+__all__ = ["departures", "recurring", "repeated_exactly"]
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -28,6 +28,8 @@ _ECHO = 0.5  # of the departure of a finding: another occurrence repeats it
 _ECHO_OF = 0.3  # of the size of a finding: its class stands off at all
 _LARGER = 3.0  # times the usual size of a habit: a fault at its place
 _MOST_ROUNDS = 20
+_EXACT = 0.25  # of the cycles, at least: more than the fifth of the points that all faults together may be
+_WEEK = 7  # cycles: days of a week
 
 
 class Finding(Protocol):
@@ -78,6 +80,28 @@ def recurring(found: Sequence[Finding], clocks: Sequence[Clock], seen: Mask, dep
         for sign in (1, -1):
             habit |= _habits(found, np.flatnonzero(signs == sign), sizes, clock, seen, 2 * tests)
     return habit
+
+
+def repeated_exactly(x: Floats, periods: tuple[int, ...]) -> Mask:
+    """Return which rows of `x` (n_timepoints,) hold exactly a value that is usual at their place of a season.
+
+    Tariffs, set points and time tables have no noise, so any departure from a fitted season would look certain.
+    A value counts as usual where more than a quarter of the cycles, and at least three, hold it at that place; beside
+    the seasons, seven cycles of the shortest are tried: days differ within a week. Noise of a continuous series never
+    repeats exactly, and faults are too few.
+    """
+    repeated = np.zeros(x.size, bool)
+    known = np.flatnonzero(~np.isnan(x))
+    _, values = np.unique(x[known], return_inverse=True)
+    for cycle in sorted({*periods, *(_WEEK * p for p in periods[:1])}):
+        if cycle * _FEWEST > x.size:
+            continue
+        phases = known % cycle
+        _, place, counts = np.unique(phases * (int(values.max()) + 1) + values, return_inverse=True, return_counts=True)
+        often = counts[place]
+        of = np.bincount(phases, minlength=cycle)[phases]
+        repeated[known] |= (often >= _FEWEST) & (often > _EXACT * of)
+    return repeated
 
 
 def _echoes(found: Sequence[Finding], clock: Clock, seen: Mask, departures: Floats) -> Mask:

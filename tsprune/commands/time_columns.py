@@ -95,6 +95,11 @@ def read_times(
         raise InputFileError(f"{label} must have a time in every row, got none at row {row}; drop that row or date it.")
     integral = _is_integral(column)
     if integral and not _are_calendar_digits(column) and not _is_epoch(column):
+        if _turns_the_year(column, of=(52, 53)):
+            raise InputFileError(
+                f"{label} must hold times or row numbers, got {column.iloc[0]}, which looks like a year and a week; "
+                "write weeks as 2024-W05."
+            )
         numbered: pd.Index = pd.Index(column.astype(np.int64), name=str(column.name))
         return numbered
     if isinstance(column.dtype, pd.PeriodDtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
@@ -149,11 +154,26 @@ def _are_calendar_digits(column: pd.Series) -> bool:
     """Whether whole numbers are dates written as digits, such as 20240131 or 2024013123, in an order of time."""
     text = column.astype(str).str.strip()
     lengths = text.str.len()
-    if lengths.nunique() != 1 or int(lengths.iloc[0]) not in _DIGITS_OF_DATES or int(lengths.iloc[0]) < 8:
+    if lengths.nunique() != 1 or int(lengths.iloc[0]) not in _DIGITS_OF_DATES:
+        return False
+    if int(lengths.iloc[0]) == 6 and not _turns_the_year(column):
         return False
     read = pd.to_datetime(text, format=_DIGITS_OF_DATES[int(lengths.iloc[0])], errors="coerce")
     plausible = read.notna().all() and read.min().year >= 1800 and read.max().year <= 2200
     return bool(plausible and len(read) > 1 and (read.is_monotonic_increasing or read.is_monotonic_decreasing))
+
+
+def _turns_the_year(column: pd.Series, of: tuple[int, ...] = (12,)) -> bool:
+    """Whether numbers of six digits under a name of times jump to the first of the next year, as from 202312 to 202401.
+
+    `of` are the lasts of a year: months or weeks. Without such a jump the numbers may count anything.
+    """
+    numbers = np.sort(pd.to_numeric(column).to_numpy(dtype=np.int64))
+    if str(column.name).lower() not in _TIME_NAMES or numbers[0] < 180_001 or numbers[-1] > 220_053:
+        return False
+    year, part = numbers // 100, numbers % 100
+    turns = (np.diff(year) == 1) & np.isin(part[:-1], of) & (part[1:] == 1)
+    return bool(turns.any() and part.min() >= 1 and part.max() <= max(of))
 
 
 def _refuse(column: pd.Series, file: str, error: TimeIndexError | None = None) -> None:

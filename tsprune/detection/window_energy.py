@@ -17,6 +17,8 @@ __all__ = ["WindowEnergy"]
 Floats = NDArray[np.float64]
 
 _RIDGE = 0.1  # of the mean variance: directions that training hardly moved in stay finite
+_TAIL = 0.01  # of the rows, on either side
+_FAR = 10.0  # times the range without these tails
 _BLOCKS = 10  # contiguous blocks for the out-of-sample energies of the training rows
 
 
@@ -56,7 +58,7 @@ class WindowEnergy:
 
     def fit(self, rows: Floats) -> WindowEnergy:
         """Learn centre and precisions from training rows (n_rows, n_features)."""
-        blocks = [b for b in np.array_split(rows, _BLOCKS) if b.shape[0]]
+        blocks = [b for b in np.array_split(_bounded(rows), _BLOCKS) if b.shape[0]]
         counts = [b.shape[0] for b in blocks]
         sums = [b.sum(axis=0) for b in blocks]
         products = [b.T @ b for b in blocks]
@@ -103,6 +105,18 @@ class WindowEnergy:
             part = moved[:, group]
             out[:, k] = np.sqrt(np.maximum(np.einsum("ij,ij->i", part @ precision, part), 0.0))
         return out
+
+
+def _bounded(rows: Floats) -> Floats:
+    """Rows (n_rows, n_features), those absurdly far out pulled in, for learning only.
+
+    One value of 200 deviations would widen the covariance of nine blocks of ten, and the ordinary rows of its own
+    block, judged by the others, would look abnormal beside all the rest.
+    """
+    low, high = np.quantile(rows, [_TAIL, 1.0 - _TAIL], axis=0)
+    room = _FAR * (high - low) / 2.0
+    room[room <= 0.0] = np.inf
+    return np.clip(rows, low - room, high + room)
 
 
 def _precision(covariance: Floats) -> Floats:

@@ -139,3 +139,39 @@ def test_two_large_spikes_close_to_each_other_do_not_flag_the_rows_between() -> 
     y = 200 * (1 + 0.3 * np.sin(2 * np.pi * np.arange(600) / 7)) * np.exp(rng.normal(0, 0.05, 600))
     y[[281, 284]] *= 10
     assert np.flatnonzero(SeriesCleaner(7).fit(y).mask_).tolist() == [281, 284]
+
+
+def schedule(kind: str, hour: np.ndarray, weekday: np.ndarray) -> np.ndarray:
+    day = (hour >= 7) & (hour < 20)
+    return {
+        "tariff": np.where(day, 0.31, 0.22),
+        "weekday tariff": np.where(day & (weekday < 5), 0.31, 0.22),
+        "set point": np.where(day & (weekday < 5), 21.0, 16.0),
+        "three shifts": np.select([(hour >= 6) & (hour < 14), (hour >= 14) & (hour < 22)], [100.0, 80.0], 40.0),
+    }[kind]
+
+
+@pytest.mark.parametrize(("freq", "per_day"), FREQUENCIES)
+@pytest.mark.parametrize("days", [30, 70])
+@pytest.mark.parametrize("kind", ["tariff", "weekday tariff", "set point", "three shifts"])
+def test_schedules_without_noise_are_no_faults(kind: str, days: int, freq: str, per_day: int) -> None:
+    index, hour = clock(freq, per_day, days)
+    y = schedule(kind, hour, index.day_of_week.to_numpy())
+    assert changed(pd.Series(y, index)) == 0.0
+
+
+@pytest.mark.parametrize(("freq", "per_day"), FREQUENCIES)
+def test_a_fault_in_a_schedule_without_noise_is_found(freq: str, per_day: int) -> None:
+    index, hour = clock(freq, per_day, 40)
+    y = schedule("weekday tariff", hour, index.day_of_week.to_numpy())
+    row = 16 * per_day + per_day // 2
+    y[row] = 0.9
+    cleaner = SeriesCleaner().fit(pd.Series(y, index))
+    assert np.flatnonzero(np.ravel(cleaner.mask_)).tolist() == [row]
+
+
+@pytest.mark.parametrize(("freq", "per_day"), FREQUENCIES)
+def test_a_coarse_sensor_may_step_by_its_resolution(freq: str, per_day: int) -> None:
+    index, _ = clock(freq, per_day, 70)
+    turn = 2 * np.pi * np.arange(len(index)) / per_day
+    assert changed(pd.Series(np.round(10 + 5 * np.sin(turn) + np.sin(turn / 30)), index)) == 0.0

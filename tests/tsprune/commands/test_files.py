@@ -351,6 +351,20 @@ def test_a_gzip_file_that_was_cut_off(tmp_path: Path) -> None:
         read_table_file(path)
 
 
+def test_months_as_numbers_are_months_and_weeks_are_refused(tmp_path: Path) -> None:
+    months = pd.period_range("2019-07", periods=30, freq="M").strftime("%Y%m")
+    path = tmp_path / "months.csv"
+    path.write_text("month,y\n" + "".join(f"{m},{i}.5\n" for i, m in enumerate(months)))
+    index = read_series_file(path).frame.index
+    assert (index[0], index[-1]) == (pd.Timestamp("2019-07-01"), pd.Timestamp("2021-12-01"))
+    weeks = pd.date_range("2019-07-01", periods=60, freq="W-MON").strftime("%G%V")
+    path.write_text("week,y\n" + "".join(f"{w},{i}.5\n" for i, w in enumerate(weeks)))
+    with pytest.raises(InputFileError, match="201927, which looks like a year and a week; write weeks as"):
+        read_series_file(path)
+    path.write_text("t,y\n" + "".join(f"{i},{i}.5\n" for i in range(201_990, 202_020)))
+    assert read_series_file(path).frame.index[0] == 201_990
+
+
 CALENDARS = {
     "hours": pd.date_range("2024-01-20", periods=60, freq="h"),
     "months": pd.date_range("2015-01-31", periods=60, freq="ME"),

@@ -225,3 +225,12 @@ def test_irregular_stamps_and_gaps_are_taken():
     detector = SeriesDetector(random_state=0).fit(series)
     assert detector.periods_ == (24,)
     assert 275 <= detector.score_samples(series).argmin() <= 295
+
+
+@pytest.mark.parametrize("size", [50.0, 200.0, 10_000.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_absurd_value_is_one_episode(size: float, seed: int) -> None:
+    series = np.random.default_rng(seed).normal(100.0, 1.0, 1500)
+    series[750] += size
+    detector = SeriesDetector(random_state=0).fit(series)
+    assert np.flatnonzero(detector.predict(series) < 0).tolist() == [750]

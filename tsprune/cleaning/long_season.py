@@ -27,7 +27,9 @@ _PARTS = 24  # the shape of a cycle is smoothed over a 24th of it (half a month 
 _TRIALS = 16  # sound stretches to try
 _FEWEST_TRIALS = 6
 _LONGEST_TRIAL = 500  # rows; the time goes with the cube
-_GAIN = 0.05  # the share of the error the long season must take off, in the geometric mean
+_GAIN = 0.1  # the share of the error the long season must take off, in the geometric mean
+_MAJORITY = 0.6  # of the trials must be the better for it
+_SMALL_GAIN = 0.05  # the same share where a significant majority of the trials is the better for it
 _LEVEL = 0.05  # probability, by a sign test over the trials, of calling chance a gain
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -157,5 +159,7 @@ def _share(season: LongProfile, a: Floats, phi: Floats, weights: Floats, rows: M
     ratios = np.log(np.array(errors) / np.array(errors)[:, :1])
     best = int(np.argmin(ratios.mean(axis=0)))
     better = int((ratios[:, best] < 0.0).sum())
-    helps = ratios[:, best].mean() < np.log(1.0 - _GAIN) and binom.sf(better - 1, len(errors), 0.5) <= _LEVEL
+    gain = 1.0 - float(np.exp(ratios[:, best].mean()))
+    helps = gain > _GAIN and better >= _MAJORITY * len(errors)
+    helps |= gain > _SMALL_GAIN and bool(binom.sf(better - 1, len(errors), 0.5) <= _LEVEL)
     return _SHARES[best] if helps else 0.0

@@ -17,6 +17,7 @@ from tsprune.commands.options import (
     DayFirst,
     Decimal,
     Duplicates,
+    FillAbsent,
     Header,
     Ignore,
     Input,
@@ -61,6 +62,10 @@ def clean(
         LevelShifts,
         typer.Option(help="How to handle level shifts: move them back, leave them, or leave and list them."),
     ] = LevelShifts.repair,
+    holidays: Annotated[
+        str | None,
+        typer.Option(help="Known events that are never changed: a country such as US, or an iCalendar file (.ics)."),
+    ] = None,
     lower: Annotated[float | None, typer.Option(help="Values below this are impossible and are replaced.")] = None,
     upper: Annotated[float | None, typer.Option(help="Values above this are impossible and are replaced.")] = None,
     ignore: Ignore = None,
@@ -69,6 +74,7 @@ def clean(
     time_zone: TimeZone = None,
     decimal: Decimal = None,
     day_first: DayFirst = None,
+    fill_absent: FillAbsent = False,
     output: Output = None,
     overwrite: Overwrite = False,
     changes: Annotated[Path | None, typer.Option(help="File for the list of changes.")] = None,
@@ -79,13 +85,15 @@ def clean(
     check_not_input(path, output, overwrite)
     file = read_series_file(
         path, time, column, ignore=ignore, header=header, duplicates=duplicates, time_zone=time_zone, decimal=decimal,
-        day_first=day_first, command="clean",
+        day_first=day_first, fill_absent=fill_absent, command="clean",
     )  # fmt: skip
     frame = file.frame
     page = Page(f"Cleaning of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
     cleaned, listed, summary = {}, [], []
     for name in frame.columns:
-        cleaner = SeriesCleaner(period=read_period(period), level_shift=level_shift.value, lower=lower, upper=upper)
+        cleaner = SeriesCleaner(
+            period=read_period(period), level_shift=level_shift.value, holidays=holidays, lower=lower, upper=upper
+        )
         cleaned[name] = np.asarray(cleaner.fit_transform(frame[name]), dtype=np.float64)
         table = cleaner.changes_
         listed.append(table.assign(series=str(name)))
@@ -107,7 +115,7 @@ def clean(
     if not json:
         print_notes(file.notes)
         _print(summary, everything)
-    described = {"time": file.time, "carried": file.carried, "notes": file.notes}
+    described = {"time": file.time, "carried": file.carried, "notes": file.notes, "absent": file.n_absent}
     finish({"series": summary, "n_timepoints": len(frame), **described}, as_json=json, output=output, report=report)
 
 

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 _WEIGHT = 3.0  # of evidence that finds the planted faults; detector and energies together have 3
 _SILENT, _FULL = 0.5, 0.9  # share of planted faults found: from no weight to full weight
-_REFERENCES = 6000  # windows of training that a view compares with
+_REFERENCES = 4096  # windows of training that a view compares with
 _FEWEST = 1024  # the same, with many series
 
 

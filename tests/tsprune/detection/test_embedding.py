@@ -164,7 +164,7 @@ def test_a_season_that_other_series_tell_stays():
     moods = np.repeat(rng.uniform(0.2, 2.0, 40), 24)[:, None]  # days differ, and the other series know how
     assert SeasonalProfiles.fit(moods * twins, np.arange(960), names, [[24]] * 4).periods == ()
     assert SeasonalProfiles.fit(twins, np.arange(960), names, [[24]] * 4).periods == (24,)
-    pair = np.c_[season, rng.normal(size=960)]
+    pair = np.c_[season + 0.01 * rng.normal(size=960), rng.normal(size=960)]
     lengths = [candidate_periods(column, np.arange(960), "auto") for column in pair.T]
     single = SeasonalProfiles.fit(pair, np.arange(960), ["a", "b"], lengths)
     assert [len(p) for p in single.profiles] == [1, 0]

@@ -287,14 +287,8 @@ def advance(times: Integers, values: Floats, out: Floats, zone: Integers, params
         row_out[at.OUT_REPRUNED] = 1.0 if repruned else 0.0
         row_out[at.OUT_ANOMALY] = 1.0 if p_value <= rate else 0.0
         integers[at.I_REPRUNED] += 1 if repruned else 0
-<<<<<<< HEAD
         ends = is_calm and p_value > params[at.P_RELEASE]
         decide(best, surest * spread, is_forced, joins, ends, time / at.DAY, days, params, integers, joint, row_out)
-=======
-        is_quiet = is_calm and p_value > params[at.P_RELEASE]
-        decide(best, surest * spread, is_forced, joins, is_quiet, time / at.DAY, days, params, integers, joint,
-               row_out)  # fmt: skip
->>>>>>> monitor
         # what is known to be bad is abnormal while it is there; what is new, for the length of an episode
         row_out[at.OUT_SCORE] = (
             -max(joint[at.J_STATE], _KNOWN_COUNTS * found) if p_value <= rate else -joint[at.J_STATE]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from tsprune.cleaning.imputation import interpolate_rows
 from tsprune.cleaning.kernels.repetition import repetitions
@@ -28,6 +29,8 @@ _FEWEST_TRIALS = 6
 _LONGEST_TRIAL = 500  # rows; the time goes with the cube
 _GAIN = 0.1  # the share of the error the long season must take off, in the geometric mean
 _MAJORITY = 0.6  # of the trials must be the better for it
+_SMALL_GAIN = 0.05  # the same share where a significant majority of the trials is the better for it
+_LEVEL = 0.05  # probability, by a sign test over the trials, of calling chance a gain
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -155,5 +158,8 @@ def _share(season: LongProfile, a: Floats, phi: Floats, weights: Floats, rows: M
         return 0.0
     ratios = np.log(np.array(errors) / np.array(errors)[:, :1])
     best = int(np.argmin(ratios.mean(axis=0)))
-    helps = ratios[:, best].mean() < np.log(1.0 - _GAIN) and (ratios[:, best] < 0.0).mean() >= _MAJORITY
+    better = int((ratios[:, best] < 0.0).sum())
+    gain = 1.0 - float(np.exp(ratios[:, best].mean()))
+    helps = gain > _GAIN and better >= _MAJORITY * len(errors)
+    helps |= gain > _SMALL_GAIN and bool(binom.sf(better - 1, len(errors), 0.5) <= _LEVEL)
     return _SHARES[best] if helps else 0.0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tsprune.cleaning.change import Change
 from tsprune.cleaning.clocks import Clock
+from tsprune.cleaning.heavy_tail import largest_of_tail
 from tsprune.cleaning.imputation import interpolate_rows
 from tsprune.cleaning.judgement import LEVEL_SHIFT, Column, Findings
 from tsprune.cleaning.kernels.patches import innovations, search_patches
@@ -202,6 +203,9 @@ def _search(
     steps = np.abs(sizes) / model.scale[starts]
     likely = _beyond_chance(starts, stops, steps, np.abs(zs), edges)
     by_chance = int((~likely).sum())
+    clear = np.abs(zs) > _largest_of_own_tail(starts, stops, edges, missing)
+    by_tail = int((likely & ~clear).sum())
+    likely &= clear
     likely &= _seen_from_behind(starts, stops, sizes, model)
     returning = _returns(starts, stops, steps, np.abs(zs), likely, edges) & _foreseen(starts, stops, sizes, model)
     patches = [
@@ -216,9 +220,19 @@ def _search(
         said.append(f"{int(habit.sum())} candidates are left alone: they recur with the season or the calendar")
     if by_chance:
         said.append(f"{by_chance} candidates are left alone: large changes of both signs are common in this series")
+    if by_tail:
+        said.append(f"{by_tail} candidates are left alone: the heavy tail of this series makes such peaks")
     if not returning.all():
         said.append("a step at the very end is left alone: the past does not show that such steps go back")
     return patches, said
+
+
+def _largest_of_own_tail(starts: Integers, stops: Integers, edges: Floats, missing: Mask) -> float:
+    """The |z| that the tail of the innovations away from the candidates, and theirs, makes once; 0 = no limit."""
+    ordinary = ~missing
+    for start, stop in zip(starts, stops, strict=True):
+        ordinary[start : stop + 1] = False
+    return largest_of_tail(edges[ordinary], starts.size)
 
 
 def _within_limit(patches: list[Patch], n: int) -> tuple[list[Patch], list[str]]:

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 _TORCH = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid": "logistic", "Identity": "identity"}
 _KERAS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic", "linear": "identity"}
+_BLOCK = "LinearBlock"  # of PyOD: it registers the norm behind the activation, but runs it before
+_BLOCK_ORDER = ("linear", "bn", "activation", "dropout")
 _SKIPPED = {"Dropout", "Flatten", "Unflatten", "InputLayer", "Identity"}  # nothing in evaluation of single rows
 
 
@@ -98,10 +100,17 @@ def _array(tensor: Any) -> Floats:
 
 
 def _torch_leaves(modules: Iterable[Any]) -> list[Any]:
-    """Modules without children, in their order."""
+    """Modules without children, in the order in which they run; only some containers tell it."""
     leaves: list[Any] = []
     for module in modules:
-        children = list(module.children()) if hasattr(module, "children") else []
+        kind, children = type(module).__name__, list(module.children()) if hasattr(module, "children") else []
+        if kind == _BLOCK:
+            children = [getattr(module, name) for name in _BLOCK_ORDER if hasattr(module, name)]
+        elif children and "Sequential" not in [base.__name__ for base in type(module).__mro__]:
+            raise InvalidParameterError(
+                f"modules with parts must be torch.nn.Sequential, got {kind}: the order in which it runs its parts "
+                "cannot be read; pass torch.nn.Sequential(*parts) in that order."
+            )
         leaves += _torch_leaves(children) if children else [module]
     return leaves
 

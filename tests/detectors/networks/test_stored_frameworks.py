@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from reference.stored_torch import stored_sequential
 
 from detectors import PrunedAutoencoder
+from detectors.exceptions import InvalidParameterError
 from detectors.networks.adapters import foreign_layers
 from detectors.networks.layers import Network
 
@@ -56,13 +57,32 @@ def test_what_to_layers_gives_is_what_scores(name: str) -> None:
     assert model.model_report_.figures["parameters_before"] == n_whole
 
 
+def stand_in(kind: str, children: list[object], **parts: object) -> object:
+    return type(kind, (), {"children": lambda _: iter(children), **parts})()
+
+
+def blocks(leaves: list[object]) -> list[object]:
+    """Leaves in the order PyOD registers them, grouped as its `LinearBlock` does; a last linear layer is alone."""
+    starts = [i for i, leaf in enumerate(leaves) if type(leaf).__name__ == "Linear"]
+    names = {"Linear": "linear", "ReLU": "activation", "BatchNorm1d": "bn", "Dropout": "dropout"}
+    found = []
+    for start, stop in zip(starts, [*starts[1:], len(leaves)], strict=True):
+        own = leaves[start:stop]
+        named = {names[type(leaf).__name__]: leaf for leaf in own}
+        found.append(own[0] if len(own) == 1 else stand_in("LinearBlock", own, **named))
+    return found
+
+
+def test_containers_that_hide_their_order_are_refused() -> None:
+    inner = stand_in("MyNetwork", [stand_in("Linear", [])], state_dict=dict)
+    with pytest.raises(InvalidParameterError, match="got MyNetwork: the order"):
+        foreign_layers(inner)
+
+
 def test_a_fitted_pyod_autoencoder_scores_as_pyod() -> None:
     arrays = stored("pyod")
     parts, n_encoder = list(stored_sequential(arrays).children()), int(arrays["n_encoder"])
-    halves = [
-        type("Sequential", (), {"children": lambda _, half=half: iter(half), "state_dict": lambda _: {}})()
-        for half in (parts[:n_encoder], parts[n_encoder:])
-    ]
+    halves = [stand_in("Sequential", blocks(half), state_dict=dict) for half in (parts[:n_encoder], parts[n_encoder:])]
     fitted = SimpleNamespace(decision_scores_=0, model=SimpleNamespace(encoder=halves[0], decoder=halves[1]))
     assert_allclose(
         Network.of(foreign_layers(fitted)).outputs(arrays["standard"].astype(float)), arrays["outputs"], **SINGLE

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 _TORCH = {"ReLU": "relu", "Tanh": "tanh", "Sigmoid": "logistic", "Identity": "identity"}
 _KERAS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic", "linear": "identity"}
+_BLOCK = "LinearBlock"  # of PyOD: it registers the norm behind the activation, but runs it before
+_BLOCK_ORDER = ("linear", "bn", "activation", "dropout")
 _SKIPPED = {"Dropout", "Flatten", "Unflatten", "InputLayer", "Identity"}  # nothing in evaluation of single rows
 
 
@@ -98,10 +100,17 @@ def _array(tensor: Any) -> Floats:
 
 
 def _torch_leaves(modules: Iterable[Any]) -> list[Any]:
-    """Modules without children, in their order."""
+    """Modules without children, in the order in which they run; only some containers tell it."""
     leaves: list[Any] = []
     for module in modules:
-        children = list(module.children()) if hasattr(module, "children") else []
+        kind, children = type(module).__name__, list(module.children()) if hasattr(module, "children") else []
+        if kind == _BLOCK:
+            children = [getattr(module, name) for name in _BLOCK_ORDER if hasattr(module, name)]
+        elif children and "Sequential" not in [base.__name__ for base in type(module).__mro__]:
+            raise InvalidParameterError(
+                f"modules with parts must be torch.nn.Sequential, got {kind}: the order in which it runs its parts "
+                "cannot be read; pass torch.nn.Sequential(*parts) in that order."
+            )
         leaves += _torch_leaves(children) if children else [module]
     return leaves
 
@@ -110,14 +119,16 @@ def _torch_layers(modules: Iterable[Any]) -> list[Layer]:
     """Dense layers of torch modules one after another."""
     found: list[Layer] = []
     n_channels: int | None = None  # rows hold (channels, times) flattened while convolutions follow each other
+    normed = False  # the last layer is a BatchNorm behind an activation, which the next layer takes in
     for module in _torch_leaves(modules):
         kind = type(module).__name__
         if kind == "Linear":
             weights = _array(module.weight).T
-            found.append(Layer(weights, _bias(module, weights.shape[1])))
-            n_channels = None
+            _append(found, Layer(weights, _bias(module, weights.shape[1])), normed)
+            n_channels, normed = None, False
         elif kind == "Conv1d":
-            found.append(_convolution(module, found))
+            _append(found, _convolution(module, found), normed)
+            normed = False
             n_channels = int(_array(module.weight).shape[0])
         elif kind.startswith("BatchNorm"):
             scale = 1.0 / np.sqrt(_array(module.running_var) + float(module.eps))
@@ -134,12 +145,14 @@ def _torch_layers(modules: Iterable[Any]) -> list[Layer]:
                 found.append(Layer(before.weights * scale, before.bias * scale + shift))
             else:
                 found.append(Layer(np.diag(scale), shift))
+                normed = True
         elif kind in _TORCH:
             if _TORCH[kind] == "identity":
                 continue
             if not found or found[-1].activation != "identity":
                 raise InvalidParameterError(f"an activation must follow a Linear or Conv1d layer, got {kind} first.")
             found[-1] = Layer(found[-1].weights, found[-1].bias, _TORCH[kind])
+            normed = False
         elif kind not in _SKIPPED:
             raise InvalidParameterError(
                 f"modules must be Linear, Conv1d, BatchNorm1d or one of {sorted(_TORCH)}, got {kind}; pass the "
@@ -148,6 +161,14 @@ def _torch_layers(modules: Iterable[Any]) -> list[Layer]:
     if not found:
         raise InvalidParameterError("a torch module with at least one Linear layer was expected, got none.")
     return list(Network.of(found).layers)
+
+
+def _append(found: list[Layer], layer: Layer, normed: bool) -> None:
+    """Append a layer; a norm before it becomes part of it, which needs fewer parameters and is exact up to rounding."""
+    if normed:
+        norm = found.pop()
+        layer = Layer(norm.weights @ layer.weights, norm.bias @ layer.weights + layer.bias)
+    found.append(layer)
 
 
 def _bias(module: Any, n_units: int) -> Floats:

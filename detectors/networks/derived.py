@@ -165,6 +165,7 @@ def _changed_features(found: Any, support: Any, names: Any) -> list[str]:
 def _finished(detector: Any, table: Floats, support: Any, fitted: Fit, changed: list[str] | None = None) -> Any:
     """Set the fitted attributes of a detector."""
     detector.pruner_ = None
+    detector.head_ = None  # nobody asked for one: layers, students and siblings come without labels
     detector.support_ = support
     report = mask_report(list(detector._names()), support, None if support.all() else "the source of the transfer")
     detector.report_ = PruningReport(report.records, report.subject, [*report.guards, *(changed or [])], report.figures)

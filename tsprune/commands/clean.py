@@ -17,6 +17,7 @@ from tsprune.commands.options import (
     DayFirst,
     Decimal,
     Duplicates,
+    FillAbsent,
     Header,
     Ignore,
     Input,
@@ -73,6 +74,7 @@ def clean(
     time_zone: TimeZone = None,
     decimal: Decimal = None,
     day_first: DayFirst = None,
+    fill_absent: FillAbsent = False,
     output: Output = None,
     overwrite: Overwrite = False,
     changes: Annotated[Path | None, typer.Option(help="File for the list of changes.")] = None,
@@ -83,7 +85,7 @@ def clean(
     check_not_input(path, output, overwrite)
     file = read_series_file(
         path, time, column, ignore=ignore, header=header, duplicates=duplicates, time_zone=time_zone, decimal=decimal,
-        day_first=day_first, command="clean",
+        day_first=day_first, fill_absent=fill_absent, command="clean",
     )  # fmt: skip
     frame = file.frame
     page = Page(f"Cleaning of {path.name}", lead=f"{len(frame)} time points, {frame.shape[1]} series")
@@ -113,7 +115,7 @@ def clean(
     if not json:
         print_notes(file.notes)
         _print(summary, everything)
-    described = {"time": file.time, "carried": file.carried, "notes": file.notes}
+    described = {"time": file.time, "carried": file.carried, "notes": file.notes, "absent": file.n_absent}
     finish({"series": summary, "n_timepoints": len(frame), **described}, as_json=json, output=output, report=report)
 
 

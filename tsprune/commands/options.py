@@ -15,9 +15,9 @@ from tsprune.commands.files import dumps
 from tsprune.exceptions import InvalidParameterError
 
 __all__ = [
-    "Columns", "DayFirst", "Decimal", "DecimalMark", "Duplicates", "Header", "Ignore", "Input", "Json", "OnDuplicates",
-    "Output", "Overwrite", "Period", "Report", "Seed", "Time", "TimeZone", "console", "finish", "print_notes",
-    "print_table", "read_period",
+    "Columns", "DayFirst", "Decimal", "DecimalMark", "Duplicates", "FillAbsent", "Header", "Ignore", "Input", "Json",
+    "OnDuplicates", "Output", "Overwrite", "Period", "Report", "Seed", "Time", "TimeZone", "console", "finish",
+    "print_notes", "print_table", "read_period",
 ]  # fmt: skip
 
 
@@ -55,6 +55,9 @@ Decimal = Annotated[DecimalMark | None, typer.Option(help="Decimal mark; default
 DayFirst = Annotated[
     bool | None,
     typer.Option("--day-first/--month-first", help="How to read 03.04.2024; default: decided by all cells."),
+]
+FillAbsent = Annotated[
+    bool, typer.Option("--fill-absent", help="Insert rows for timestamps that are absent, and fill their values.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Allow --output to replace INPUT.")]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tsprune.commands.absent_times import absent_times, describe_absent
 from tsprune.commands.cells import InputFileError, read_numbers, truth_values
 from tsprune.commands.files import read_table_file
 from tsprune.commands.time_columns import find_time_column, is_row_counter, read_times
@@ -58,6 +59,8 @@ class SeriesFile:
         Columns that are not worked on, with the reason.
     notes : list of str
         What was decided on the way, as sentences.
+    n_absent : int
+        Timestamps of the regular grid at which the file has no row.
     """
 
     table: pd.DataFrame
@@ -66,6 +69,7 @@ class SeriesFile:
     order: NDArray[np.intp]
     carried: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    n_absent: int = 0
 
     def with_values(self, values: pd.DataFrame, *, as_text: bool = True) -> pd.DataFrame:
         """Return the file with new values in the columns worked on.
@@ -153,6 +157,7 @@ def read_series_file(
     time_zone: str | None = None,
     decimal: str | None = None,
     day_first: bool | None = None,
+    fill_absent: bool = False,
     command: str = "clean",
 ) -> SeriesFile:
     """Read a file of series: an index of times if there is a time column, numbers in the others.
@@ -176,6 +181,8 @@ def read_series_file(
         Decimal mark; default decided over all cells of a column.
     day_first : bool, optional
         Whether ``03.04.2024`` is the 3rd of April; default decided over all cells.
+    fill_absent : bool, default=False
+        Whether rows are inserted for timestamps that are absent; their values are missing.
     command : str
         The command that reads, for the way out in messages.
 
@@ -216,7 +223,17 @@ def read_series_file(
     if frame.index.has_duplicates:
         table, frame, order = _merged(table, frame, order, duplicates, path.name)
         notes.append(f"rows of one time were merged (--duplicates {duplicates})")
-    return SeriesFile(table, frame, str(time), order, carried, notes)
+    absent = absent_times(frame.index)
+    if len(absent):
+        told = describe_absent(absent, frame.index)
+        notes.append(f"{told}; rows were inserted" if fill_absent else f"{told}; --fill-absent inserts rows for them")
+    if len(absent) and fill_absent:
+        together = frame.index.union(absent)
+        order = np.where(
+            together.isin(frame.index), order[np.maximum(0, np.cumsum(together.isin(frame.index)) - 1)], -1
+        )
+        frame = frame.reindex(together)
+    return SeriesFile(table, frame, str(time), order, carried, notes, len(absent))
 
 
 def _values(

@@ -349,3 +349,39 @@ def test_a_gzip_file_that_was_cut_off(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-12])
     with pytest.raises(InputFileError, match="must hold a table"):
         read_table_file(path)
+
+
+CALENDARS = {
+    "hours": pd.date_range("2024-01-20", periods=60, freq="h"),
+    "months": pd.date_range("2015-01-31", periods=60, freq="ME"),
+    "business days": pd.bdate_range("2024-01-01", periods=60),
+    "across both clock changes": pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin"),
+}
+
+
+@pytest.mark.parametrize("name", CALENDARS)
+def test_absent_timestamps_are_named_and_filled_if_asked_for(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.csv"
+    times = CALENDARS[name]
+    table = pd.DataFrame({"time": times, "y": np.arange(60.0), "site": "n"})
+    table.to_csv(path, index=False)
+    assert read_series_file(path).n_absent == 0
+    rows = np.r_[0:20, 21:40, 44:60]
+    table.iloc[rows].to_csv(path, index=False)
+    file = read_series_file(path)
+    assert file.n_absent == 5
+    assert any("5 timestamps are absent" in note and "--fill-absent" in note for note in file.notes)
+    assert len(file.with_values(file.frame)) == 55
+    filled = read_series_file(path, fill_absent=True)
+    assert (filled.frame.index == times).all()
+    assert np.flatnonzero(filled.frame["y"].isna()).tolist() == [20, 40, 41, 42, 43]
+    repaired = filled.with_values(filled.frame.fillna(-1.0))
+    assert repaired["y"].astype(float).tolist() == [-1.0 if k in (20, 40, 41, 42, 43) else float(k) for k in range(60)]
+    assert repaired["site"].tolist() == ["" if k in (20, 40, 41, 42, 43) else "n" for k in range(60)]
+
+
+def test_times_without_a_grid_lack_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    irregular = pd.to_datetime(np.random.default_rng(0).integers(0, 10**9, 40).cumsum(), unit="s")
+    pd.DataFrame({"time": irregular, "y": np.arange(40.0)}).to_csv(path, index=False)
+    assert read_series_file(path).n_absent == 0

@@ -20,6 +20,7 @@ from detectors.parameters import Rule, Rules, anything, boolean, check_parameter
 from detectors.parameters import random_state as random_state_rule
 from tsprune.exceptions import InvalidRecordError, TimeIndexError
 from tsprune.logs.counting import DocumentCounter, LineType
+from tsprune.logs.document_pruning import SuspectDocuments, suspect_documents
 from tsprune.logs.explanation import explain_documents
 from tsprune.logs.line_times import window_seconds
 from tsprune.logs.lines_beside import lines_beside
@@ -72,7 +73,8 @@ class LogDetector(BaseEstimator):
     It is no search engine: what a word means plays no role, except for the level a line names (``ERROR``).
 
     Numbers, addresses, hashes and dates are masked, words are counted per document, and words that carry nothing are
-    pruned with reasons. Words that come and go together are one that keeps the weight of all.
+    pruned with reasons. Words that come and go together are one that keeps the weight of all. Without a reference,
+    documents that lie together as suspects do not count as usual.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ class LogDetector(BaseEstimator):
         Length of the windows that are documents, such as ``"5min"``; the time is `time=` or found in the line. Larger
         windows hide short bursts, smaller ones compare less with less.
     prune : bool, default=True
-        False keeps every word.
+        False keeps every word and document.
     reference : None, time or array of bool of shape (n_lines,), default=None
         Lines known to be normal: those marked, or those before a time. `fit` learns from them alone.
     random_state : None, int or RandomState, default=None
@@ -106,6 +108,7 @@ class LogDetector(BaseEstimator):
 
     See Also
     --------
+    detectors.RowPruner : finds the suspects among the documents.
     detectors.WordPruner : the pruning of words alone, behind a scikit-learn vectorizer.
 
     Notes
@@ -201,7 +204,13 @@ class LogDetector(BaseEstimator):
         weight, records, sentences, figures = prune_words(counts, self.vocabulary_, prune=self.prune, seed=seed)
         self.weights_, self.support_ = weight, weight > 0
         level = word_levels(self.vocabulary_)
-        self._model = WordModel.of(counts, size, weight, level, by_line=counter.by_line)
+        suspects = SuspectDocuments.none(counts.shape[0])
+        if not counter.by_line:
+            first, group = distinct_rows(counts)
+        if self.prune and normal is None and not counter.by_line:
+            suspects = suspect_documents(counts, group, weight, seed)
+        usual_size = size * suspects.keep
+        self._model = WordModel.of(counts, size, weight, level, by_line=counter.by_line, usual_size=usual_size)
         self._order = EventOrder.of(*counter.steps(), len(counter.documents))
         kinds = [kind.words for kind in counter.types.values()]
         self.templates_, self._member = mine_templates(kinds, self.vocabulary_)
@@ -209,10 +218,10 @@ class LogDetector(BaseEstimator):
         self._usual = _usual_counts(type_counts, self._member, len(self.templates_))
         records += line_records(self.templates_, type_counts, self._member)
         if not counter.by_line:
-            first, group = distinct_rows(counts)
-            records += document_records(list(counter.documents), first, np.bincount(group, minlength=len(first)))
-        figures |= {"n_lines": counter.n_lines, "n_documents": self._model.n_documents}
-        self.report_ = words_report(records, sentences, figures)
+            records += document_records(list(counter.documents), first, np.bincount(group), suspects.suspicion[first])
+            figures["n_suspects"] = int((~suspects.keep).sum())
+        figures |= {"n_lines": counter.n_lines, "n_documents": n_documents}
+        self.report_ = words_report(records, [*sentences, *suspects.guards], figures)
         rows = np.arange(0, counts.shape[0], max(1, counts.shape[0] // _CALIBRATED))
         usual = -self._model.abnormality(counts[rows], without_self=True)
         usual = np.repeat(usual - self._order.surprise(*counter.steps(), len(counter.documents))[rows], size[rows])

@@ -37,6 +37,7 @@ class WordModel:
     Parameters
     ----------
     n_documents : int
+        Documents that count in the shares.
     by_line : bool
         Documents are single lines: the mean surprise of their words, whatever the length of their template; else
         the sum.
@@ -69,7 +70,10 @@ class WordModel:
     digests: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, counts: Any, size: Numbers, weight: Floats, level: Numbers, *, by_line: bool) -> WordModel:
+    def of(
+        cls, counts: Any, size: Numbers, weight: Floats, level: Numbers, *, by_line: bool,
+        usual_size: Numbers | None = None,
+    ) -> WordModel:  # fmt: skip
         """Learn from counts of words.
 
         Parameters
@@ -80,10 +84,13 @@ class WordModel:
         weight, level
             As in the class.
         by_line : bool
+        usual_size : ndarray of int of shape (n_rows,), optional
+            The same, 0 for rows that are known but do not count in the shares; default `size`.
         """
-        total = int(size.sum())
+        usual_size = size if usual_size is None else usual_size
+        total = int(usual_size.sum())
         present = _presence(counts)
-        share = np.asarray(size @ present).ravel() / total
+        share = np.asarray(usual_size @ present).ravel() / total
         rows, group = distinct_rows(counts * (weight > 0))
         known_size = np.bincount(group, size, len(rows)).astype(np.int64)
         order = np.sort(np.argsort(-known_size, kind="stable")[:_MOST_KNOWN])
@@ -96,7 +103,7 @@ class WordModel:
         digests = np.frombuffer(raw, dtype=np.uint64).reshape(-1, 2)
         highest = _highest(present, level)
         return cls(
-            total, by_line, share, weight, level, level_tail(highest, size), known.indptr.astype(np.int64),
+            total, by_line, share, weight, level, level_tail(highest, usual_size), known.indptr.astype(np.int64),
             known.indices.astype(np.int64), known.data.astype(np.float64), known_size[order], digests,
         )  # fmt: skip
 

@@ -118,8 +118,10 @@ def line_records(templates: Sequence[str], type_counts: Any, member: Numbers) ->
     ]  # fmt: skip
 
 
-def document_records(names: Sequence[Hashable], first: Numbers, size: Numbers) -> list[PruningRecord]:
-    """Records of documents: those with equal counts are one that stands for all.
+def document_records(
+    names: Sequence[Hashable], first: Numbers, size: Numbers, suspicion: Floats
+) -> list[PruningRecord]:
+    """Records of documents: those with equal counts are one that stands for all; suspects go.
 
     Parameters
     ----------
@@ -129,11 +131,19 @@ def document_records(names: Sequence[Hashable], first: Numbers, size: Numbers) -
         One document of each group of equal ones.
     size : ndarray of int of shape (n_distinct,)
         Documents in the group.
+    suspicion : ndarray of shape (n_distinct,)
+        How many times less dense than the core a suspect lies; 0 for documents that stay.
     """
     records = []
-    for number, count in list(zip(first.tolist(), size.tolist(), strict=True))[:_MOST_RECORDS]:
+    suspects_first = np.argsort(-suspicion, kind="stable")[:_MOST_RECORDS]
+    for row in suspects_first.tolist():
+        count, name = int(size[row]), str(names[first[row]])
         reason = "no other document has these counts" if count == 1 else f"stands for {count} documents of equal counts"
-        records.append(PruningRecord(str(names[number]), "document", True, reason, float(count)))
+        if suspicion[row] > 0:
+            reason = f"suspect, with others it would make its words look usual: does not count ({reason})"
+            records.append(PruningRecord(name, "document", False, reason, float(suspicion[row])))
+        else:
+            records.append(PruningRecord(name, "document", True, reason, float(count)))
     return records
 
 

@@ -159,7 +159,7 @@ ROOMS: dict[str, set[str]] = {
         "tsprune.detection",
         "tsprune.pruners",
         "tsprune.series",
-    },  # fmt: skip
+    },
     "tsprune.commands": {"*"},
     "tsprune.cli": {"*"},
     "tsprune.__main__": {"*"},

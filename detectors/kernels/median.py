@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,8 @@ def median(values: Floats) -> float:
     middle = n >> 1
     if middle >= seen:
         return np.nan
-    low, high = np.int64(0), seen - 1
+    low: Any = np.int64(0)  # not the literal: that would be a variable of another kind
+    high = seen - 1
     while low < high:
         quarter = (high - low) >> 2
         a, b, c = x[low + quarter], x[(low + high) >> 1], x[high - quarter]

@@ -104,5 +104,6 @@ def options() -> dict[str, dict[str, list[Any]]]:
         "StreamMonitor": {
             "alerts": [None], "horizon": [500], "episode": ["auto", 5], "season": ["auto", None],
             "time_zone": [None, "Europe/Berlin"], "counters": [(), ("s0",)], "new_metrics": ["refuse", "adopt"],
+            "coverage": [0.9],
         },
     }  # fmt: skip

@@ -103,7 +103,9 @@ def search(y: Floats, limits: Limits) -> list[Found]:
             break
         rest = rest - season
         removed.append(length)
-        here = Found(_whole(length, n, limits.longest), log_p, strength)
+        # a year of 52.18 weeks is 52 to everybody, not four years of 209; what else is no whole number is taken whole
+        named = any(abs(length - season) <= _CALENDAR * season for season in limits.calendar())
+        here = Found(length if named else _whole(length, n, limits.longest), log_p, strength)
         whole = any(round(season) == here.period for season in limits.calendar()) or strength > _MOST_OF_REST
         inside = [k for k, other in enumerate(found) if whole and _holds(here.period, other.period)]
         if inside:  # twice a day, and the day: one season, of which the first half was found first

@@ -69,7 +69,7 @@ def test_the_summary_and_the_readings(tmp_path: Path, capsys: pytest.CaptureFixt
     assert all(np.isfinite([reading[name] for name in ("score", "onset", "p_value")]).all() for reading in readings)
     status, _, message = inside(capsys, *arguments(tmp_path, source, "--watch"))
     assert status == 0
-    assert "200 readings of 700 accepted lines; refused: none" in message
+    assert "200 readings of 700 accepted lines; 0 alerts; refused: none" in message
     status, _, message = inside(capsys, *arguments(tmp_path, source, "--prime", "9"))
     assert status == 2
     assert "prime was 500, is 9" in message

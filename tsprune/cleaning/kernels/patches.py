@@ -9,6 +9,8 @@ The seasonally adjusted series is an autoregression with innovations ``e[t] = su
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +36,8 @@ _BLOCK = 256  # rows whose largest evidence is remembered
 def innovations(a: Floats, phi: Floats) -> Floats:
     """Return e (n_timepoints,) = phi applied to `a`; rows before the first are those after it, mirrored."""
     e = np.zeros(a.shape[0])
-    _innovate(a, phi, np.int64(0), a.shape[0], e)
+    first: Any = np.int64(0)  # not the literal: that would be compiled as a kind of its own
+    _innovate(a, phi, first, a.shape[0], e)
     return e
 
 
@@ -243,7 +246,8 @@ def _move(rest: Floats, e: Floats, phi: Floats, start: int, stop: int, size: flo
     n, order = rest.shape[0], phi.shape[0]
     for t in range(start, n if back < 0.0 else stop):
         rest[t] -= size * (2.0 if t >= stop else 1.0)
-    _innovate(rest, phi, np.int64(0) if start < order else start, n if back < 0.0 else stop + order, e)
+    first: Any = np.int64(0) if start < order else start
+    _innovate(rest, phi, first, n if back < 0.0 else stop + order, e)
 
 
 @njit(cache=True)
@@ -298,7 +302,7 @@ def search_patches(
     starts, stops = np.empty(most, np.int64), np.empty(most, np.int64)
     sizes, zs = np.empty(most), np.empty(most)
     taken, is_pair = np.zeros(n, np.bool_), np.zeros(most, np.bool_)
-    zero = np.int64(0)  # not the literal: that would be compiled as a kind of its own
+    zero: Any = np.int64(0)  # not the literal: that would be compiled as a kind of its own
     found, reach, low, high = 0, shortest, zero, n
     while True:
         best_patches(e, v, sums, low, high, shortest, reach, misfit, least, back, z_best, stop_best, scratch)
@@ -337,7 +341,8 @@ def search_patches(
         is_pair[found] = as_pair
         found += 1
         taken[start] = True
-        _innovate(rest, phi, np.int64(0) if start < order else start, n if back < 0.0 else stop + order, e)
+        first: Any = np.int64(0) if start < order else start
+        _innovate(rest, phi, first, n if back < 0.0 else stop + order, e)
         low, high = start - reach - order, stop + order + 1
         for sweep in range(_SWEEPS):  # patches so near feel each other: what the first took is the second's, too
             for k in range(found - 1, -1, -1):

@@ -341,8 +341,8 @@ def search_patches(
         is_pair[found] = as_pair
         found += 1
         taken[start] = True
-        first: Any = np.int64(0) if start < order else start
-        _innovate(rest, phi, first, n if back < 0.0 else stop + order, e)
+        begin: Any = np.int64(0) if start < order else start
+        _innovate(rest, phi, begin, n if back < 0.0 else stop + order, e)
         low, high = start - reach - order, stop + order + 1
         for sweep in range(_SWEEPS):  # patches so near feel each other: what the first took is the second's, too
             for k in range(found - 1, -1, -1):

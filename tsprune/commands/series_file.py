@@ -260,9 +260,14 @@ def _values(
         if name != time and name not in found:
             carried.setdefault(str(name), "not among --column")
     if not found:
-        kinds = {str(name): reason for name, reason in carried.items()}
+        kinds = {str(name): _shown(table[name], reason) for name, reason in carried.items()}
         raise InputFileError(f"{file} must have a column of numbers, got {kinds or list(map(str, table.columns))}.")
     return pd.DataFrame(found)
+
+
+def _shown(column: pd.Series, reason: str) -> str:
+    """The kind of a column for a message, with a cell of it where it is text."""
+    return f"text such as {column.iloc[0]!r}" if reason == "text" else reason
 
 
 def _is_whole(numbers: NDArray[np.float64]) -> bool:

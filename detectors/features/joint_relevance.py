@@ -45,7 +45,7 @@ def joint_log_p(basis: RankBasis, group: Mask) -> Floats:
 
     Examples
     --------
-    >>> from detectors.relevance import rank_basis
+    >>> from detectors.features.relevance import rank_basis
     >>> rng = np.random.default_rng(0)
     >>> x = np.hstack([0.7 * rng.normal(size=(100, 1)) + rng.normal(size=(100, 80)), rng.normal(size=(100, 80))])
     >>> found = joint_log_p(rank_basis(x), np.ones(160, dtype=bool)) < np.log(0.001)

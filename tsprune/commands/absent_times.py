@@ -30,7 +30,7 @@ def absent_times(index: pd.Index) -> pd.Index:
     try:
         series = read_series(pd.Series(np.zeros(len(index)), index))
         grid = TimeGrid.of(series)
-        positions = grid.positions(series, strict=False)
+        positions = grid.positions(series)
     except TimeIndexError:
         return index[:0]
     absent = np.setdiff1d(np.arange(int(positions[-1]) + 1), positions)

@@ -230,8 +230,8 @@ def _readings(dates: Reading, day_first: bool | None) -> list[Reading]:
     months = dates.str.extract(r"^(?:(\d{4})[-/.M ]+(\d{1,2})|(\d{1,2})[-/.](\d{4}))$")
     out = [_strptime(weeks[0] + "-" + weeks[1] + "-" + weeks[2].fillna("1"), "%G-%V-%u")]
     for year, number, factor in (
-        (quarters[0].fillna(quarters[3]), quarters[1].fillna(quarters[2]), 3),
-        (months[0].fillna(months[3]), months[1].fillna(months[2]), 1),
+        (_either(quarters[0], quarters[3]), _either(quarters[1], quarters[2]), 3),
+        (_either(months[0], months[3]), _either(months[1], months[2]), 1),
     ):
         month = ((pd.to_numeric(number) - 1) * factor + 1).astype("Int64").astype(str)
         out.append(_strptime(year + "-" + month, "%Y-%m"))
@@ -241,6 +241,12 @@ def _readings(dates: Reading, day_first: bool | None) -> list[Reading]:
     words = words.str.replace(r"[,./\s-]+", " ", regex=True).str.strip().str.replace("'", " ")
     out += [_strptime(words, notation) for notation in _NAMED]
     return [*out, _strptime(words.where(is_excel), "%b %y")]
+
+
+def _either(first: Reading, other: Reading) -> Reading:
+    """Return text (n,) of one column, or of the other where the first has none."""
+    # pandas 2 would make floats of a column without text
+    return pd.Series(np.where(first.notna(), first, other), index=first.index, dtype=first.dtype)
 
 
 def _strptime(text: Reading, notation: str) -> Reading:
@@ -302,10 +308,12 @@ def _in_zone(index: pd.DatetimeIndex, zone: str, where: str) -> pd.DatetimeIndex
     localise: Callable[..., pd.DatetimeIndex] = index.tz_localize
     try:
         return localise(zone, ambiguous="infer")
-    except ValueError as error:
+    except KeyError:  # a zone that nobody knows
+        raise
+    except Exception as error:  # pandas 2 raises what pytz raises, which is no ValueError
         try:  # an hour that is there once: the first of the two, as in a series with a gap
             return localise(zone, ambiguous=np.ones(len(index), bool))
-        except ValueError:
+        except Exception:
             raise TimeIndexError(
                 f"{where} must be times of the zone {zone}, got one that its clock does not show: {error}; write times "
                 "with their offset, or name the zone that they are of."
